@@ -1,0 +1,43 @@
+/* The two 16-bit float formats <-> float. f16 is IEEE 754 binary16, bf16 the upper half of a float.
+ * Conversions to 16 bits round to nearest, ties to even. */
+#ifndef BASE_FLOAT16_H
+#define BASE_FLOAT16_H
+
+#include <stdint.h>
+#include <string.h>
+
+static inline float float_from_bits(uint32_t bits)
+{
+    float f;
+
+    memcpy(&f, &bits, sizeof(f));
+    return f;
+}
+
+static inline uint32_t float_to_bits(float f)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &f, sizeof(bits));
+    return bits;
+}
+
+static inline float bf16_to_float(uint16_t h)
+{
+    return float_from_bits((uint32_t)h << 16);
+}
+
+static inline float f16_to_float(uint16_t h)
+{
+    const uint32_t sign = (uint32_t)(h & 0x8000u) << 16;
+    const uint32_t exponent = (h >> 10) & 31u;
+    const uint32_t fraction = h & 0x3FFu;
+
+    if (exponent == 31) /* infinity, NaN */
+        return float_from_bits(sign | 0x7F800000u | fraction << 13);
+    if (exponent == 0) /* zero, subnormal: fraction * 2^-24, exact in a float */
+        return float_from_bits(sign | float_to_bits((float)fraction * 0x1p-24f));
+    return float_from_bits(sign | (exponent + 112) << 23 | fraction << 13);
+}
+
+#endif

@@ -1,0 +1,20 @@
+/* A whole file, read-only, in memory by mmap. The file must not shrink while it is mapped. */
+#ifndef BASE_MAPPED_FILE_H
+#define BASE_MAPPED_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+struct mapped_file {
+    const uint8_t *data; /* NULL when size is 0 */
+    size_t size;
+};
+
+/* STATUS_NO_INPUT if the file is not there, STATUS_IO if it cannot be read; the message names it.
+ */
+bool mapped_file_open(struct mapped_file *file, const char *path, struct status *status) MUST_CHECK;
+void mapped_file_close(struct mapped_file *file);
+
+#endif
