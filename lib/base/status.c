@@ -41,7 +41,7 @@ void status_prefix(struct status *status, const char *format, ...)
     if ((size_t)n < sizeof(joined)) {
         const size_t room = sizeof(joined) - 1 - (size_t)n;
 
-        strncpy(joined + n, status->message, room);
+        memcpy(joined + n, status->message, room); /* message is as long as joined */
         joined[sizeof(joined) - 1] = '\0';
     }
     memcpy(status->message, joined, sizeof(joined));
