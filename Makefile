@@ -2,15 +2,18 @@
 
 config ?= release
 BUILD ?= build/$(config)
-CC ?= gcc
+CC = gcc
+PREFIX ?= /usr/local
+DESTDIR ?=
 
 CFLAGS_release = -O2 -g
 CFLAGS_debug = -O0 -g
 CFLAGS_sanitize = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CFLAGS_tsan = -O1 -g -fsanitize=thread
 CFLAGS_coverage = -O0 -g --coverage
+CFLAGS_fuzz = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 ifeq ($(CFLAGS_$(config)),)
-$(error config=$(config) is not one of: release debug sanitize tsan coverage)
+$(error config=$(config) is not one of: release debug sanitize tsan coverage fuzz)
 endif
 
 WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -19,56 +22,140 @@ WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-pro
 CFLAGS += -std=c11 $(WARNINGS) $(CFLAGS_$(config)) -ffp-contract=off -pthread
 CPPFLAGS += -D_POSIX_C_SOURCE=200809L -Ilib -I. -DMEDRAT_SOURCE_SHARE='"$(CURDIR)/formats"'
 LDFLAGS += $(filter -fsanitize=% --coverage,$(CFLAGS_$(config))) -pthread
-LDLIBS += -ljansson -lyaml -lutf8proc -lpcre2-8 -lz -lm
+LDLIBS += -ljansson -lyaml -lutf8proc -lz -lm
 
 LIB_SRC = $(wildcard formats/*.c lib/*/*.c)
 LIB_OBJ = $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB = $(BUILD)/libmedrat.a
-TOOLS = $(patsubst bin/%.c,$(BUILD)/bin/%,$(wildcard bin/medrat-*.c))
-UNIT_TESTS = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c tests/op/*_test.c))
+TOOL_NAMES = $(patsubst bin/%.c,%,$(wildcard bin/medrat-*.c))
+TOOLS = $(TOOL_NAMES:%=$(BUILD)/bin/%)
+MAN = $(TOOL_NAMES:%=$(BUILD)/man/%.1)
+C_TESTS = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c tests/op/*_test.c))
+FUZZ_NAMES = $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+REPLAYS = $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/%_replay)
+FIXTURES = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/golden/make_*.c))
+BENCHES = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
 
 V ?= 0
 Q = $(if $(filter 1,$(V)),,@)
 
-## all: build the tools into build/$(config)/bin
-all: $(TOOLS)
+## all       build the tools into build/$(config)/bin and their man pages (never needs the network)
+all: $(TOOLS) $(if $(shell command -v scdoc),$(MAN))
 
-## lib: build libmedrat.a alone
-lib: $(LIB)
+## demo      fresh machine -> evidence on screen: installs what is missing, fetches the models, runs
+demo: deps models
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)mkdir -p build/demo
+	$(Q)MEDRAT_BIN=$(BUILD)/bin examples/pipeline.sh examples/questions.jsonl build/demo/evidence.jsonl
+	$(Q)examples/show build/demo/evidence.jsonl
+
+## check     all tests, under the release and the sanitizer build; ends with one result line
+check: deps models
+	$(Q)$(MAKE) --no-print-directory config=release tests
+	$(Q)$(MAKE) --no-print-directory config=sanitize tests
+	$(Q)prove --timer --exec tests/run.sh $(CHECKS)
+
+# What prove runs. A .bats file named inside a build folder is the one in tests/, run on that build.
+CHECKS = $(sort $(wildcard tests/*.bats tests/cli/*.bats)) \
+    $(C_TESTS:$(BUILD)/%=build/release/%) \
+    $(C_TESTS:$(BUILD)/%=build/sanitize/%) $(REPLAYS:$(BUILD)/%=build/sanitize/%) \
+    $(SANITIZED_BATS:%=build/sanitize/%)
+SANITIZED_BATS = $(sort $(wildcard tests/cli/*.bats))
+
+## tests     build the tools and the test programs, run nothing
+tests: all $(C_TESTS) $(REPLAYS) $(FIXTURES) $(SANITIZED_BATS:%=$(BUILD)/%)
+
+$(BUILD)/tests/cli/%.bats: tests/cli/%.bats
+	$(Q)mkdir -p $(@D) && touch $@
+
+## deps      install the Debian packages that building, testing and fetching need
+deps:
+	$(Q)CC='$(CC)' .make/deps.sh
+
+## models    fetch the demo models into models/ (once, checksums verified)
+models:
+	$(Q).make/models.sh
+
+## bench     speed as shares of this machine's own peak, and beside peers that are found
+bench: all $(BENCHES)
+	$(Q)MEDRAT_BIN=$(BUILD)/bin MEDRAT_BENCH=$(BUILD)/tests/bench tests/bench/run.sh
+
+## fuzz      fuzz one parser: make fuzz TARGET=jsonl [SECONDS=60]
+SECONDS ?= 60
+fuzz:
+	$(Q)$(MAKE) --no-print-directory config=fuzz CC=clang build/fuzz/tests/fuzz/$(TARGET)_fuzz
+	$(Q)mkdir -p build/fuzz/corpus/$(TARGET)
+	$(Q)build/fuzz/tests/fuzz/$(TARGET)_fuzz -max_total_time=$(SECONDS) -timeout=10 \
+	    -artifact_prefix=build/fuzz/ build/fuzz/corpus/$(TARGET) tests/fuzz/corpus/$(TARGET)
+
+## golden    make the golden files again (needs the Python packages that tests/golden/README.md names)
+golden:
+	$(Q)$(MAKE) --no-print-directory config=release tests
+	$(Q)tests/golden/make.sh
+
+## install   into $(DESTDIR)$(PREFIX): bin/, share/medrat/, share/man/
+install: all $(MAN)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/share/medrat/recipes
+	install $(TOOLS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 formats/recipes/*.yaml $(DESTDIR)$(PREFIX)/share/medrat/recipes
+
+## uninstall remove what install put there
+uninstall:
+	rm -f $(TOOL_NAMES:%=$(DESTDIR)$(PREFIX)/bin/%) \
+	    $(TOOL_NAMES:%=$(DESTDIR)$(PREFIX)/share/man/man1/%.1)
+	rm -rf $(DESTDIR)$(PREFIX)/share/medrat
+
+## format    clang-format over the tree
+format:
+	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
+
+## clean     remove build/
+clean:
+	$(Q)rm -rf build
+
+## help      this list
+help:
+	$(Q)sed -n 's/^## //p' Makefile
+
+# ---- how things are made
 
 $(LIB): $(LIB_OBJ)
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
-# The file's name is its licence to use the instruction set; nothing else may.
+# The file's name is its licence to use the instruction set; no other file may.
+ifeq ($(shell uname -m),x86_64)
 $(BUILD)/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
+endif
 
 $(BUILD)/%.o: %.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(BUILD)/bin/%: $(BUILD)/bin/%.o $(LIB)
-	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-$(BUILD)/tests/%_test: $(BUILD)/tests/%_test.o $(LIB)
+$(BUILD)/man/%.1: bin/%.1.scd
 	$(Q)mkdir -p $(@D)
+	$(Q)SOURCE_DATE_EPOCH=0 scdoc <$< >$@
+
+$(BUILD)/tests/%_test: $(BUILD)/tests/%_test.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) -lcmocka $(LDLIBS)
 
-## unit: build the C tests
-unit: $(UNIT_TESTS)
+$(BUILD)/tests/fuzz/%_replay: $(BUILD)/tests/fuzz/%_fuzz.o $(BUILD)/tests/fuzz/replay.o $(LIB)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS)
 
-## format: clang-format over the tree
-format:
-	$(Q)git ls-files '*.c' '*.h' | xargs clang-format -i
+$(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(LIB)
+	$(Q)$(CC) -fsanitize=fuzzer,address,undefined -pthread -o $@ $< $(LIB) $(LDLIBS)
 
-## help: this list
-help:
-	$(Q)sed -n 's/^## //p' $(MAKEFILE_LIST)
+$(BUILD)/tests/golden/make_%: $(BUILD)/tests/golden/make_%.o $(LIB)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-clean:
-	$(Q)rm -rf build
+$(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(LIB)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-.PHONY: all lib unit format help clean
+.PHONY: all demo check tests deps models bench fuzz golden install uninstall format clean help
 .SECONDARY:
--include $(LIB_OBJ:.o=.d) $(wildcard $(BUILD)/bin/*.d $(BUILD)/tests/*/*.d)
+-include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)

@@ -1,0 +1,56 @@
+#!/bin/sh
+# Installs the Debian packages that building, testing and fetching need, and says which.
+# Each package is probed by what it brings (a command, a header), so other systems pass too.
+# Nothing is missing: silent, and neither root nor a network is needed.
+set -u
+
+have_command() { command -v "$1" >/dev/null 2>&1; }
+have_header() { echo "#include <$1>" | ${CC:-cc} -E -x c - >/dev/null 2>&1; }
+
+missing=
+need() { # need PACKAGE PROBE...
+    package=$1
+    shift
+    "$@" || missing="$missing $package"
+}
+
+# building
+need gcc have_command "${CC:-cc}"
+need libc6-dev have_header stdio.h
+need libjansson-dev have_header jansson.h
+need libyaml-dev have_header yaml.h
+need libutf8proc-dev have_header utf8proc.h
+need zlib1g-dev have_header zlib.h
+# fetching the demo models
+need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
+need python3-pip python3 -m pip --version >/dev/null 2>&1
+need unzip have_command unzip
+# showing evidence
+need jq have_command jq
+# testing
+need perl have_command prove
+need bats have_command bats
+need libcmocka-dev have_header cmocka.h
+need scdoc have_command scdoc
+need man-db have_command man
+need strace have_command strace
+need util-linux have_command script
+need git have_command git
+
+[ -n "$missing" ] || exit 0
+if ! have_command apt-get; then
+    echo "make deps: this machine has no apt-get; please install what these Debian packages bring:$missing" >&2
+    exit 1
+fi
+if [ "$(id -u)" -eq 0 ]; then
+    as_root=
+elif have_command sudo; then
+    as_root=sudo
+else
+    echo "make deps: neither root nor sudo; ask an administrator to install:$missing" >&2
+    exit 1
+fi
+echo "make deps: installing$missing"
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086 # the list is words
+$as_root apt-get update -q && $as_root apt-get install -q -y --no-install-recommends $missing
