@@ -34,7 +34,7 @@ need libcmocka-dev have_header cmocka.h
 need scdoc have_command scdoc
 need man-db have_command man
 need strace have_command strace
-need util-linux have_command script
+need bsdutils have_command script
 need git have_command git
 
 [ -n "$missing" ] || exit 0
