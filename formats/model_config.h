@@ -1,0 +1,63 @@
+/* What a model is made of: the numbers of config.json or of a GGUF file's keys, checked.
+ *
+ * Read are LlamaForCausalLM, MistralForCausalLM and BertModel in the spellings of transformers 4
+ * and 5, and GGUF files of the architecture llama. What the engine does not compute (rope scaling,
+ * a sliding window that bites, biases, other activations, quantised checkpoints, other
+ * architectures) is refused by name.
+ */
+#ifndef FORMATS_MODEL_CONFIG_H
+#define FORMATS_MODEL_CONFIG_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "formats/gguf.h"
+
+#define MODEL_CONFIG_MAX_EOS_IDS 8
+
+enum architecture {
+    ARCH_LLAMA, /* decoder: RMSNorm, rotary positions, SwiGLU. Llama and Mistral */
+    ARCH_BERT,  /* encoder: LayerNorm behind the sum, learned positions, GELU by erf */
+};
+
+struct model_config {
+    enum architecture architecture;
+    char model_type[32]; /* "llama", "mistral", "bert" */
+
+    int dim;             /* width of the residual stream */
+    int n_layers;        /* */
+    int n_heads;         /* query heads */
+    int n_kv_heads;      /* divides n_heads; BERT: n_heads */
+    int head_dim;        /* even for ARCH_LLAMA; n_heads * head_dim need not be dim */
+    int ffn_dim;         /* */
+    int vocab_size;      /* rows of the embedding */
+    int max_seq_len;     /* positions that the model was made for */
+    int type_vocab_size; /* BERT's token types; 0 for ARCH_LLAMA */
+
+    float norm_eps;
+    double rope_theta;    /* 0 for ARCH_BERT */
+    bool tied_embeddings; /* the output matrix is the embedding */
+    bool qk_interleaved;  /* the rows of q_proj and k_proj pair (2i, 2i+1), as GGUF stores them,
+                             not (i, i + head_dim/2), as Hugging Face does */
+
+    int32_t bos_id;                            /* -1: none */
+    int32_t eos_ids[MODEL_CONFIG_MAX_EOS_IDS]; /* each ends a generation; none twice */
+    int n_eos_ids;
+};
+
+/* Reads config.json, and the end tokens of generation_config.json where that lies beside it.
+ * Failures name file and key: "m/config.json: hidden_size: must be ...", STATUS_CONFIG. */
+bool model_config_read_json(struct model_config *config, const char *config_json_path,
+                            struct status *status) MUST_CHECK;
+
+/* The same from a parsed config.json alone; the message begins with the key. */
+bool model_config_from_json(struct model_config *config, const json_t *root,
+                            struct status *status) MUST_CHECK;
+
+/* From the keys of a GGUF file; tied_embeddings is set if it has no tensor "output.weight". The
+ * message begins with the key. */
+bool model_config_read_gguf(struct model_config *config, const struct gguf *gguf,
+                            struct status *status) MUST_CHECK;
+
+#endif

@@ -1,0 +1,35 @@
+/* The files of one model, opened and checked: a Hugging Face folder (config.json and
+ * model.safetensors) or a GGUF file, told apart by what they are, not by their names.
+ *
+ * Tensors are asked for by their Hugging Face names, whatever the container calls them:
+ *   model.embed_tokens.weight, model.layers.N.self_attn.q_proj.weight, ..., model.norm.weight,
+ *   lm_head.weight; embeddings.word_embeddings.weight, encoder.layer.N.attention.self.query.weight,
+ *   ..., without the prefix "bert.", LayerNorm.weight and .bias (not gamma and beta).
+ */
+#ifndef MODEL_MODEL_FILES_H
+#define MODEL_MODEL_FILES_H
+
+#include "formats/gguf.h"
+#include "formats/model_config.h"
+#include "formats/tensor_file.h"
+
+struct model_files {
+    struct model_config config;
+    bool is_gguf;
+    struct gguf gguf;               /* where is_gguf */
+    struct tensor_file safetensors; /* where not */
+};
+
+/* On failure *files is empty; the message names the file. */
+bool model_files_open(struct model_files *files, const char *path,
+                      struct status *status) MUST_CHECK;
+void model_files_close(struct model_files *files);
+
+/* The tensors under their container's names. */
+const struct tensor_file *model_files_tensors(const struct model_files *files);
+
+/* NULL if the model has no such tensor (lm_head.weight of a model with tied embeddings). Rows of
+ * q_proj and k_proj are in the container's order: see config.qk_interleaved. */
+const struct tensor_entry *model_files_tensor(const struct model_files *files, const char *hf_name);
+
+#endif
