@@ -1,0 +1,110 @@
+/* The operations that a model is computed with, as a table a device type fills.
+ *
+ * Tensors are float, row-major, [rows][columns], in the device's memory (alloc, upload); ids,
+ * positions and batches lie in host memory. Operations return nothing: the device keeps its first
+ * error, and finish() after a forward pass reports it. Until then results are undefined, never out
+ * of bounds. A device serves one caller at a time.
+ *
+ * One result: each output element is a function of its own row (and, in attention, of its own
+ * sequence): its sums run in one order, whatever else is in the batch and however many threads.
+ */
+#ifndef COMPUTE_BACKEND_H
+#define COMPUTE_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/dtype.h"
+#include "base/status.h"
+#include "compute/batch.h"
+
+struct device;
+struct matrix;
+struct kv_cache;
+
+enum { BACKEND_ABI = 1 };
+
+/* Weights as a file has them: `rows` rows of `cols` elements. Belongs to the file. */
+struct tensor_view {
+    enum dtype dtype;    /* not DTYPE_NONE */
+    size_t rows, cols;   /* cols a multiple of the dtype's block */
+    const uint8_t *data; /* any alignment, little-endian */
+    size_t size;         /* bytes; checked against the shape */
+};
+
+struct device_options {
+    int n_threads; /* >= 1 */
+};
+
+struct backend {
+    int abi; /* BACKEND_ABI of the table's maker */
+    const char *name;
+
+    /* NULL and a status when the device cannot be used. */
+    struct device *(*open)(const struct device_options *options, struct status *status);
+    void (*close)(struct device *d); /* NULL allowed; after all that was made on it is freed */
+    /* For people: "avx2, 2 threads". Belongs to the device. */
+    const char *(*describe)(const struct device *d);
+
+    /* Weights of a linear layer or an embedding, kept in the file's own precision. Row i of the
+     * matrix is the file's row row_order[i] (NULL: i). The view may go away afterwards.
+     * STATUS_CONFIG: a wrong size; STATUS_MEMORY: with the number of bytes. */
+    struct matrix *(*upload)(struct device *d, const struct tensor_view *view,
+                             const int32_t *row_order, struct status *status);
+    void (*free_matrix)(struct device *d, struct matrix *matrix); /* NULL allowed */
+    /* Norm weights and biases: all elements of the view as floats; element i is the file's
+     * row_order[i] (NULL: i). The caller frees it by free(). */
+    float *(*upload_vector)(struct device *d, const struct tensor_view *view,
+                            const int32_t *row_order, struct status *status);
+
+    /* n zeroed floats; NULL and STATUS_MEMORY with the number of bytes when there are none. */
+    float *(*alloc)(struct device *d, size_t n, struct status *status);
+    void (*free)(struct device *d, float *floats); /* NULL allowed */
+    void (*to_host)(struct device *d, float *host, const float *x, size_t n);
+
+    /* y[i] = row ids[i] of the matrix; ids in [0, rows). y: [n][cols] */
+    void (*embed)(struct device *d, float *y, const struct matrix *matrix, const int32_t *ids,
+                  int n);
+    /* y = x / sqrt(mean(x^2) + eps) * weight. x, y: [n][dim], may be one; weight: [dim] */
+    void (*rmsnorm)(struct device *d, float *y, const float *x, const float *weight, int n, int dim,
+                    float eps);
+    /* y = (x - mean) / sqrt(variance + eps) * weight + bias. x, y: [n][dim], may be one */
+    void (*layernorm)(struct device *d, float *y, const float *x, const float *weight,
+                      const float *bias, int n, int dim, float eps);
+    /* y = x W^T + bias. x: [n][cols], y: [n][rows] (not x), bias: [rows] or NULL */
+    void (*linear)(struct device *d, float *y, const float *x, const struct matrix *matrix,
+                   const float *bias, int n);
+    /* y += x */
+    void (*add)(struct device *d, float *y, const float *x, size_t count);
+    /* y = gate * sigmoid(gate) * up; y may be gate or up */
+    void (*silu_mul)(struct device *d, float *y, const float *gate, const float *up, size_t count);
+    /* y = y / 2 * (1 + erf(y / sqrt(2))), the exact form (BERT's "gelu") */
+    void (*gelu)(struct device *d, float *y, size_t count);
+    /* Rotates pairs (i, i + head_dim / 2) of each head by positions[row] * theta^(-2i / head_dim).
+     * x: [n][n_heads][head_dim], head_dim even */
+    void (*rope)(struct device *d, float *x, const int32_t *positions, int n, int n_heads,
+                 int head_dim, double theta);
+    /* Writes k and v, [batch->n_rows][n_kv_heads * head_dim], where the batch's segments say; the
+     * slots have grown over them. */
+    void (*kv_append)(struct device *d, struct kv_cache *kv, int layer, const float *k,
+                      const float *v, const struct batch *batch);
+    /* out = softmax(q K^T / sqrt(head_dim)) V, head h reading kv head h * n_kv_heads / n_heads.
+     * Causal: a row sees its slot's tokens up to its own position; else all of its segment's and
+     * what is before it. q, out: [batch->n_rows][n_heads * head_dim], not one */
+    void (*attention)(struct device *d, float *out, const float *q, const struct kv_cache *kv,
+                      int layer, const struct batch *batch, int n_heads, bool causal);
+    /* y[i] = x[rows[i]]. y: [n][dim] */
+    void (*gather_rows)(struct device *d, float *y, const float *x, const int32_t *rows, int n,
+                        int dim);
+
+    /* Waits for all operations; false with the first error since the last finish. */
+    bool (*finish)(struct device *d, struct status *status);
+};
+
+extern const struct backend backend_cpu;
+
+/* The table of that name ("cpu"); NULL and STATUS_DEVICE when there is none. */
+const struct backend *backend_find(const char *name, struct status *status) MUST_CHECK;
+
+#endif

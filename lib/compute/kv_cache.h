@@ -1,0 +1,86 @@
+/* Keys and values of the tokens that the running sequences have passed.
+ *
+ * A sequence holds a slot; a slot holds blocks of 64 tokens, from position 0 on, so where a
+ * sequence lies never changes what it computes. Blocks are allocated when a sequence first needs
+ * them, and reused when it has ended. To never run out half-way, a sequence reserves its worst case
+ * at admission (prompt and all tokens it may yet write); growing within a reservation takes a block
+ * that is kept for it.
+ *
+ * A block holds all layers: [n_layers][n_kv_heads] of
+ *     keys   [64 / 16][padded_dim][16]    16 tokens side by side: a product with q is a tile of
+ * them values [padded_dim / 16][64][16]    16 elements side by side: so is the product with weights
+ * where padded_dim is head_dim rounded up to 16; what pads it is zero.
+ */
+#ifndef COMPUTE_KV_CACHE_H
+#define COMPUTE_KV_CACHE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/status.h"
+#include "compute/backend.h"
+
+enum { KV_BLOCK_TOKENS = 64, KV_LANES = 16, KV_MAX_HEAD_DIM = 512 };
+
+struct kv_slot {
+    float **blocks; /* [n_blocks] device memory, ours */
+    int n_blocks;   /* that hold tokens */
+    int n_reserved; /* blocks this slot may use, >= n_blocks; 0: the slot is free */
+    int cap;        /* of blocks */
+};
+
+struct kv_cache {
+    const struct backend *backend;
+    struct device *device;
+    int n_layers, n_kv_heads, head_dim;
+    int padded_dim;      /* head_dim rounded up to KV_LANES */
+    size_t block_floats; /* size of a block */
+
+    int n_slots;
+    struct kv_slot *slots; /* [n_slots] */
+    int max_blocks;        /* of all slots together */
+    int n_reserved;        /* of all slots together */
+    float **spare;         /* [n_spare] blocks that a slot has given back */
+    int n_spare, spare_cap;
+    int n_allocated; /* blocks in slots or spare: the high-water mark */
+};
+
+/* A cache of at most max_blocks blocks for n_slots sequences. BERT's encoder opens one with
+ * n_layers 1 and uses it again for each layer. Takes no block yet. NULL and STATUS_CONFIG when
+ * head_dim is over KV_MAX_HEAD_DIM, STATUS_MEMORY when a block's size overflows. */
+struct kv_cache *kv_cache_open(const struct backend *backend, struct device *device, int n_layers,
+                               int n_kv_heads, int head_dim, int n_slots, int max_blocks,
+                               struct status *status) MUST_CHECK;
+void kv_cache_close(struct kv_cache *kv); /* NULL allowed */
+
+/* Blocks for n_tokens tokens. */
+int kv_cache_blocks(int n_tokens);
+
+/* Bytes of one block of such a cache; 0 on overflow. */
+size_t kv_cache_block_size(int n_layers, int n_kv_heads, int head_dim);
+
+/* Reserves room for n_tokens tokens in a free slot; false (and nothing changed) when max_blocks do
+ * not leave it. */
+bool kv_cache_reserve(struct kv_cache *kv, int slot, int n_tokens) MUST_CHECK;
+
+/* Makes the slot's first n_tokens tokens addressable; before the step that appends them. n_tokens
+ * is within the reservation. STATUS_MEMORY when the device has no more. */
+bool kv_cache_grow(struct kv_cache *kv, int slot, int n_tokens, struct status *status) MUST_CHECK;
+
+/* Ends the slot's sequence: its blocks and its reservation are free again. */
+void kv_cache_free_slot(struct kv_cache *kv, int slot);
+
+/* The i-th block of a slot. */
+static inline float *kv_cache_block(const struct kv_cache *kv, int slot, int i)
+{
+    return kv->slots[slot].blocks[i];
+}
+
+/* Where a head's keys begin in a block; its values follow KV_BLOCK_TOKENS * padded_dim later. */
+static inline size_t kv_cache_offset(const struct kv_cache *kv, int layer, int kv_head)
+{
+    return ((size_t)layer * (size_t)kv->n_kv_heads + (size_t)kv_head) * 2 * KV_BLOCK_TOKENS *
+           (size_t)kv->padded_dim;
+}
+
+#endif
