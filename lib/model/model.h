@@ -1,0 +1,36 @@
+/* A language model, ready to run on a device: its numbers, its weights, its tokenizer.
+ *
+ * The weights are packed for the device when the model is opened; the file is not needed after. A
+ * model is read only once it is open: many forward passes (model/forward.h) may share it.
+ */
+#ifndef MODEL_MODEL_H
+#define MODEL_MODEL_H
+
+#include <stddef.h>
+
+#include "base/status.h"
+#include "compute/backend.h"
+#include "formats/model_config.h"
+#include "model/weights.h"
+#include "text/tokenizer.h"
+
+struct model {
+    const struct backend *backend; /* not ours */
+    struct device *device;         /* not ours; must outlive the model */
+    struct model_config config;
+    struct weights weights;         /* ours, on the device */
+    struct tokenizer *tokenizer;    /* ours; NULL if the model has none we read */
+    struct status tokenizer_status; /* and then: why */
+    char name[96];                  /* short name '@' 16 hex digits of model_identity */
+};
+
+/* A Hugging Face folder or a .gguf file of a decoder (ARCH_LLAMA). NULL and a status that names the
+ * file: STATUS_NO_INPUT, STATUS_CONFIG (what is in it), STATUS_MEMORY, STATUS_DEVICE. */
+struct model *model_open(const char *path, const struct backend *backend, struct device *device,
+                         struct status *status) MUST_CHECK;
+void model_close(struct model *model); /* NULL allowed */
+
+/* The tokenizer, or false with STATUS_CONFIG and the reason why the model came without. */
+bool model_need_tokenizer(const struct model *model, struct status *status) MUST_CHECK;
+
+#endif

@@ -1,0 +1,60 @@
+/* Ragged continuous batching: sequences enter and leave the batch at every step.
+ *
+ * A step holds one row for each sequence that decodes, and prompt rows of the oldest sequences that
+ * are not yet in, at most max_step_rows in all. Nothing is padded. A sequence is admitted when a
+ * slot is free and the KV cache can hold its worst case (prompt and max_tokens), so that none is
+ * ever thrown out half done. Scoring goes through the same steps, without decoding.
+ *
+ * What a sequence yields does not depend on n_slots, threads, or on what shares the batch.
+ */
+#ifndef RUN_SCHEDULER_H
+#define RUN_SCHEDULER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "model/model.h"
+#include "run/sequence.h"
+
+struct scheduler_options {
+    int n_slots;       /* sequences at a time: --batch; >= 1 */
+    int max_step_rows; /* 0: 512; raised to n_slots if less */
+    size_t kv_tokens;  /* what the cache may hold at most; 0: see scheduler_open */
+    int threads;       /* for sampling and log-probabilities; the model's own are its device's */
+};
+
+struct scheduler_stats {
+    uint64_t steps, rows, prompt_tokens, completion_tokens, scored_tokens;
+    int max_running; /* most sequences in one step */
+};
+
+struct scheduler;
+
+/* `model` must outlive the scheduler. Memory is fixed here: scratch for max_step_rows rows, and a
+ * KV cache of at most kv_tokens (default: 1024 a slot, one whole context at the least), whose
+ * blocks are taken as sequences grow. */
+struct scheduler *scheduler_open(const struct model *model, const struct scheduler_options *options,
+                                 struct status *status) MUST_CHECK;
+void scheduler_close(struct scheduler *scheduler); /* NULL allowed; frees its sequences */
+
+/* Queues a request. NULL and STATUS_INPUT `too_long` when prompt and max_tokens exceed the model's
+ * context, `empty` when there is no token, `type` for an id outside the vocabulary. The result is
+ * the scheduler's until scheduler_next_done hands it out; scheduler_free it after. */
+struct sequence *scheduler_submit(struct scheduler *scheduler, const struct request *request,
+                                  struct status *status) MUST_CHECK;
+
+bool scheduler_busy(const struct scheduler *scheduler); /* something waits or runs */
+
+/* One forward pass: admit, fill, forward, advance, retire. */
+bool scheduler_step(struct scheduler *scheduler, struct status *status) MUST_CHECK;
+
+/* A sequence that is done and was not handed out before, in the order they ended; NULL: none. */
+struct sequence *scheduler_next_done(struct scheduler *scheduler);
+
+/* Wherever it stands: waiting and running ones are taken out. NULL allowed. */
+void scheduler_free(struct scheduler *scheduler, struct sequence *sequence);
+
+const struct scheduler_stats *scheduler_stats(const struct scheduler *scheduler);
+
+#endif
