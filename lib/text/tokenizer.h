@@ -1,0 +1,89 @@
+/* Text <-> token ids, as the model's own tokenizer makes them.
+ *
+ * Known: byte-level BPE as GGUF carries it (tokenizer.ggml.model gpt2, pre smollm) and WordPiece (a
+ * vocab.txt of BERT, alone or in a model's folder). Any other is refused by its name.
+ *
+ * Text is UTF-8. A malformed byte counts as U+FFFD where its class matters and keeps its value
+ * where bytes become tokens, so byte-level encoding followed by decoding gives back any bytes that
+ * the vocabulary can spell.
+ *
+ * Encoding takes time in proportion to the text, whatever the text. An open tokenizer is not
+ * changed by its use; any number of threads may share it.
+ */
+#ifndef TEXT_TOKENIZER_H
+#define TEXT_TOKENIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "base/text.h"
+#include "formats/gguf.h"
+#include "text/tokens.h"
+
+struct tokenizer;
+
+enum tokenizer_flags {
+    TOKENIZER_PLAIN = 0,
+    TOKENIZER_SPECIAL = 1,  /* BOS, EOS, [CLS], [SEP] as the model's own tokenizer adds them */
+    TOKENIZER_NO_ADDED = 2, /* text that spells a control token stays text: for chat turns */
+};
+
+enum tokenizer_keep { TOKENIZER_KEEP_HEAD, TOKENIZER_KEEP_TAIL };
+
+/* By content: a folder, a .gguf file, or a bare vocab.txt. NULL and a status if it is none of them,
+ * is damaged, or is of a kind that we do not know. The caller closes it. */
+struct tokenizer *tokenizer_open(const char *path, struct status *status) MUST_CHECK;
+
+/* From the keys of an open file, which may be closed afterwards; `path` is for names in messages.
+ */
+struct tokenizer *tokenizer_open_gguf(const struct gguf *gguf, const char *path,
+                                      struct status *status) MUST_CHECK;
+
+/* From a Hugging Face folder: vocab.txt, with the options of tokenizer_config.json and
+ * tokenizer.json. STATUS_NO_INPUT if the folder carries no tokenizer at all. */
+struct tokenizer *tokenizer_open_folder(const char *folder, struct status *status) MUST_CHECK;
+
+void tokenizer_close(struct tokenizer *tokenizer); /* NULL allowed */
+
+/* Append the ids of `text` to *out. */
+void tokenizer_encode(const struct tokenizer *tokenizer, struct text text, unsigned flags,
+                      struct tokens *out);
+
+/* Append `a` and `b` as one pair to *out, and each id's segment (0 or 1) to *types. */
+void tokenizer_encode_pair(const struct tokenizer *tokenizer, struct text a, struct text b,
+                           unsigned flags, struct tokens *out, struct tokens *types);
+
+/* Does the model take pairs, that is, has it a frame for them? */
+bool tokenizer_has_pairs(const struct tokenizer *tokenizer);
+
+/* How many special tokens TOKENIZER_SPECIAL adds to one text, or to a pair. */
+size_t tokenizer_n_special(const struct tokenizer *tokenizer, bool pair);
+
+/* Shorten what tokenizer_encode (types NULL) or tokenizer_encode_pair gave for an empty *out to
+ * max_length ids and return how many went. `flags` are those of the encoding; the special tokens
+ * stay (at least their number is left). Of a pair the longer half is cut first, as
+ * `truncation="longest_first"` does. */
+size_t tokenizer_cut(const struct tokenizer *tokenizer, unsigned flags, size_t max_length,
+                     enum tokenizer_keep keep, struct tokens *tokens, struct tokens *types);
+
+int tokenizer_vocab_size(const struct tokenizer *tokenizer);
+const char *tokenizer_name(const struct tokenizer *tokenizer); /* "gpt2/smollm", "wordpiece" */
+
+/* The vocabulary's spelling of a token ("Ġthe", "##ing"); empty for an id outside of it. */
+struct text tokenizer_piece(const struct tokenizer *tokenizer, int32_t id);
+
+/* The bytes that a token stands for (" the", "##ing"); empty for an id outside the vocabulary. */
+struct text tokenizer_bytes(const struct tokenizer *tokenizer, int32_t id);
+
+int32_t tokenizer_find(const struct tokenizer *tokenizer, const char *piece); /* -1: none */
+bool tokenizer_is_control(const struct tokenizer *tokenizer, int32_t id);
+
+/* Does a token begin in the middle of a word ("##ing")? Never for byte-level tokens. */
+bool tokenizer_is_wordpiece(const struct tokenizer *tokenizer);
+
+/* The chat template that came with the model (Jinja source); empty if there is none. */
+struct text tokenizer_chat_template(const struct tokenizer *tokenizer);
+
+#endif
