@@ -1,0 +1,101 @@
+/* The loop that all tools share: read a line, begin it, step until it is done, write it.
+ *
+ * A thread reads lines ahead into a queue bounded by records and bytes, so that records leave as
+ * soon as they and those before them are done, also while the input stays open. Records leave in
+ * input order. What every tool does the same is done here: bad lines, records that failed earlier,
+ * --existing, --on-error, --errors, --max-errors, --expect, -o, --stats, progress, signals.
+ */
+#ifndef CLI_STREAM_H
+#define CLI_STREAM_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/status.h"
+#include "formats/record.h"
+
+enum stream_on_error { STREAM_EMIT, STREAM_SKIP, STREAM_FAIL };
+enum stream_existing { STREAM_EXISTING_ERROR, STREAM_EXISTING_REPLACE, STREAM_EXISTING_KEEP };
+enum stream_progress { STREAM_PROGRESS_AUTO, STREAM_PROGRESS_ON, STREAM_PROGRESS_OFF };
+enum stream_format {
+    STREAM_JSONL,
+    STREAM_LINES, /* a line is plain text: it becomes {"query":...}, see lines_member */
+};
+
+/* Zeroed = the defaults of the command line, but max_line, which has to be set. */
+struct stream_options {
+    const char *const *files; /* operands; "-" is standard input */
+    size_t n_files;           /* 0: standard input */
+    const char *query;        /* --query: this one record instead of any input; NULL: none */
+    enum stream_format format;
+    size_t max_line; /* bytes a line may have */
+    enum stream_existing existing;
+    const char *output; /* -o; NULL or "-": standard output */
+    enum stream_on_error on_error;
+    const char *errors;      /* --errors FILE; NULL: none */
+    double max_errors;       /* failures that are still exit 0: a count, or ... */
+    bool max_errors_percent; /* ... a share of the records in percent */
+    bool expect_set;         /* --expect N ... */
+    uint64_t expect;         /* ... this many records */
+    const char *expect_file; /* --expect FILE: as many as it has; NULL: none */
+    const char *stats;       /* --stats FILE; NULL: none */
+    enum stream_progress progress;
+    bool quiet;   /* no messages about single records, no progress */
+    bool verbose; /* a summary at the end */
+};
+
+#define STREAM_MAX_LINE_DEFAULT ((size_t)16 << 20)
+
+struct stream;
+
+/* One record on its way. The tool reads `record`, keeps what it likes in `work`, and appends what
+ * it makes to `members` as `"score":{...}` (formats/json_write.h). Its address stays the same until
+ * release. */
+struct job {
+    struct record record;
+    void *work;
+    struct buf members;
+    /* the rest belongs to the stream */
+    struct stream *stream;
+    int state;
+    struct status why;
+    struct buf raw;
+    uint64_t position;
+};
+
+struct stream_tool {
+    const char *name; /* "medrat-score": in messages, and "tool" of error records */
+    void *self;
+    const char *const *makes; /* the members this tool adds; --existing is about them */
+    size_t n_makes;
+    /* Take the record in; the tool may end it here already by job_done. False with STATUS_INPUT:
+     * this record failed; any other code ends the run. */
+    bool (*begin)(void *self, struct job *job, struct status *status);
+    /* Go on with what was begun, for a fraction of a second; called as long as a job is not ended.
+     * False ends the run. NULL if begin always ends its job. */
+    bool (*step)(void *self, struct status *status);
+    /* Free job->work. Once for each job that begin got, whatever became of it; may be NULL. */
+    void (*release)(void *self, struct job *job);
+    /* Append `"tokens":12,...` to the members of --stats; may be NULL. */
+    void (*stats)(void *self, struct buf *members);
+    size_t window; /* records begun and not yet written, at most; 0: 64 */
+    /* The member that a plain line of --format lines, or --query, becomes; NULL: "query". */
+    const char *lines_member;
+};
+
+/* End a job, from begin or step: its members are complete, or it failed (STATUS_INPUT). */
+void job_done(struct job *job);
+void job_fail(struct job *job, const struct status *why);
+
+/* True if the records would come from a terminal that nobody asked for: print help instead. */
+bool stream_input_is_terminal(const struct stream_options *options);
+
+/* What can be known before a model is loaded: operands and --expect FILE can be read, no file is
+ * read and written at once. False: STATUS_NO_INPUT or STATUS_USAGE. */
+bool stream_check(const struct stream_options *options, struct status *status) MUST_CHECK;
+
+/* The run. Prints its own messages; returns the exit status of the program. On SIGINT it does not
+ * return: it dies of the signal once what is finished is written. */
+int stream_run(const struct stream_options *options, const struct stream_tool *tool);
+
+#endif
