@@ -1,0 +1,48 @@
+/* Record -> prompt tokens: `tokens`, else `messages`, else `prompt`, else the recipe's frame with
+ * the record's members in it.
+ *
+ * Text that a recipe places never becomes a control token, and neither does the content of chat
+ * messages. `prompt` is raw text, read as the model's own tokenizer reads it.
+ *
+ * Too long: of a recipe's prompt, only the member `cut` is shortened, by whole code points, to the
+ * largest part that fits; the frame never. `tokens` and `prompt` are shortened, token-wise, when a
+ * max_length was asked for. What may not be cut is a record error, "too_long".
+ */
+#ifndef TEXT_PROMPT_H
+#define TEXT_PROMPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/status.h"
+#include "formats/recipe.h"
+#include "formats/record.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+enum truncate { TRUNCATE_HEAD, TRUNCATE_TAIL, TRUNCATE_ERROR };
+
+struct prompt_options {
+    const struct recipe *recipe;
+    const struct tokenizer *tokenizer;
+    enum chat_template chat_template; /* CHAT_TEMPLATE_NONE: messages are an error */
+    size_t max_length;                /* as asked for; 0: the recipe's for its own prompts */
+    size_t context;                   /* tokens of a prompt that the model has room for */
+    enum truncate truncate;           /* which end is kept */
+};
+
+/* Before the first record: a recipe with messages needs a chat template, and the text of a recipe's
+ * prompt may hold no control piece. STATUS_CONFIG. */
+bool prompt_check(const struct prompt_options *options, struct status *status) MUST_CHECK;
+
+/* Fills *tokens (emptied first) and *truncated, the number of prompt tokens that were cut.
+ * STATUS_INPUT: kind "missing" or "type" with the member, or "too_long". Thread-safe. */
+bool prompt_make(const struct prompt_options *options, const struct record *record,
+                 struct tokens *tokens, size_t *truncated, struct status *status) MUST_CHECK;
+
+/* The record's `messages`: [{"role","content"}]. *messages is the caller's to free; its texts point
+ * into the record. *found is false where there is no such member. */
+bool prompt_messages(const struct record *record, struct message **messages, size_t *n, bool *found,
+                     struct status *status) MUST_CHECK;
+
+#endif
