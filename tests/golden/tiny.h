@@ -1,0 +1,77 @@
+/* Small models with real structure, written from fixed seeds: the same bytes on every machine.
+ *
+ * Tests build them when they run, tests/golden/losses.py and embeddings.py read the very same
+ * files, and the golden files carry tiny_hash() of each, so a golden value can't belong to another
+ * model than the one at hand. No tensor is all noise: attention is peaked, residual updates are as
+ * large as the stream, and where the head is not tied a planted bigram makes logits uneven, so
+ * that a wrong rotation, mask or row order moves a loss by tenths of a nat.
+ *
+ *   mistral-f32/ mistral-f16/ mistral-bf16/   grouped queries, head_dim beside dim / heads, untied
+ *   llama-f32/                                tied, config.json as transformers 5 spells it
+ *   bert-f32/                                 sentence-transformers folder with a vocab.txt
+ *   llama-{f32,f16,q8_0,q4_0,q4_1}.gguf       byte-level BPE inside; f16 has its own output tensor
+ */
+#ifndef GOLDEN_TINY_H
+#define GOLDEN_TINY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum tiny_type {
+    TINY_NONE,
+    TINY_F32,
+    TINY_F16,
+    TINY_BF16,
+    TINY_Q8_0,
+    TINY_Q4_0,
+    TINY_Q4_1,
+    TINY_I64
+};
+
+enum { TINY_MAX_DIMS = 2, TINY_MAX_TENSORS = 64 };
+
+/* Values are scale * (about normal, unit variance) + offset, a function of key and index alone. */
+struct tiny_tensor {
+    char name[64];
+    enum tiny_type type;
+    int n_dims;
+    int64_t shape[TINY_MAX_DIMS]; /* outermost first; [1] is 1 for a vector */
+    uint64_t key;
+    double scale, offset;
+    uint64_t planted_key; /* not 0: row r also gets planted_scale * row plant(r) of that key */
+    double planted_scale;
+    int interleaved_heads; /* not 0: rows are written in GGUF's order for so many heads */
+};
+
+struct tiny_model {
+    const char *name; /* the seed of every tensor too */
+    struct tiny_tensor tensors[TINY_MAX_TENSORS];
+    int n_tensors;
+};
+
+/* tiny_values.c: the bytes of a tensor; the caller frees. Ends the program when out of memory. */
+uint8_t *tiny_tensor_bytes(const struct tiny_tensor *tensor, size_t *size);
+const char *tiny_type_name(enum tiny_type type); /* as safetensors spells it */
+uint32_t tiny_type_gguf(enum tiny_type type);    /* ggml's number */
+
+/* tiny_files.c: files below `dir`; a failure prints why and ends the program. */
+void tiny_write_text(const char *dir, const char *name, const char *text);
+void tiny_write_safetensors(const char *dir, const struct tiny_model *model);
+void tiny_make_dir(const char *dir, const char *name, char *path, size_t path_size);
+
+/* tiny_gguf.c */
+struct tiny_shape {
+    int dim, n_layers, n_heads, n_kv_heads, head_dim, ffn_dim, vocab_size, max_seq_len;
+};
+void tiny_write_gguf(const char *path, const struct tiny_model *model,
+                     const struct tiny_shape *shape);
+int tiny_gguf_vocab_size(void);
+
+/* tiny_models.c: every model above, into `dir`, which must exist. */
+void tiny_write_all(const char *dir);
+
+/* hash64 over the bytes of a model: a .gguf file, or of a folder config.json and model.safetensors
+ * one after the other. */
+uint64_t tiny_hash(const char *path);
+
+#endif

@@ -1,0 +1,131 @@
+#include "tests/golden/tiny.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/mapped_file.h"
+
+_Noreturn static void die(const char *path, const char *why)
+{
+    fprintf(stderr, "tiny models: %s: %s\n", path, why);
+    exit(70);
+}
+
+static FILE *create(const char *path)
+{
+    FILE *file = fopen(path, "wb");
+
+    if (!file)
+        die(path, strerror(errno));
+    return file;
+}
+
+static void put(FILE *file, const char *path, const void *bytes, size_t size)
+{
+    if (fwrite(bytes, 1, size, file) != size)
+        die(path, strerror(errno));
+}
+
+static void finish(FILE *file, const char *path)
+{
+    if (fclose(file))
+        die(path, strerror(errno));
+}
+
+void tiny_make_dir(const char *dir, const char *name, char *path, size_t path_size)
+{
+    if ((size_t)snprintf(path, path_size, "%s/%s", dir, name) >= path_size)
+        die(dir, "path too long");
+    if (mkdir(path, 0777) && errno != EEXIST)
+        die(path, strerror(errno));
+}
+
+void tiny_write_text(const char *dir, const char *name, const char *text)
+{
+    struct buf path = {0};
+
+    buf_printf(&path, "%s/%s", dir, name);
+    FILE *file = create(path.data);
+
+    put(file, path.data, text, strlen(text));
+    finish(file, path.data);
+    buf_release(&path);
+}
+
+static void describe(struct buf *header, const struct tiny_tensor *t, size_t begin, size_t size)
+{
+    buf_printf(header, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%lld", header->len > 1 ? "," : "",
+               t->name, tiny_type_name(t->type), (long long)t->shape[0]);
+    if (t->n_dims == 2)
+        buf_printf(header, ",%lld", (long long)t->shape[1]);
+    buf_printf(header, "],\"data_offsets\":[%zu,%zu]}", begin, begin + size);
+}
+
+void tiny_write_safetensors(const char *dir, const struct tiny_model *model)
+{
+    struct buf path = {0}, header = {0}, data = {0};
+    uint8_t length[8];
+
+    buf_append_char(&header, '{');
+    for (int i = 0; i < model->n_tensors; i++) {
+        size_t size;
+        uint8_t *bytes = tiny_tensor_bytes(&model->tensors[i], &size);
+
+        describe(&header, &model->tensors[i], data.len, size);
+        buf_append(&data, bytes, size);
+        free(bytes);
+    }
+    buf_append_string(&header, ",\"__metadata__\":{\"format\":\"pt\"}}");
+    while (header.len % 8)
+        buf_append_char(&header, ' ');
+    for (int i = 0; i < 8; i++)
+        length[i] = (uint8_t)((uint64_t)header.len >> (8 * i));
+
+    buf_printf(&path, "%s/model.safetensors", dir);
+    FILE *file = create(path.data);
+
+    put(file, path.data, length, sizeof(length));
+    put(file, path.data, header.data, header.len);
+    put(file, path.data, data.data, data.len);
+    finish(file, path.data);
+    buf_release(&path);
+    buf_release(&header);
+    buf_release(&data);
+}
+
+static uint64_t hash_file(uint64_t state, const char *path)
+{
+    struct mapped_file file;
+    struct status status;
+
+    if (!mapped_file_open(&file, path, &status))
+        die(path, status.message);
+    state = hash_more(state, file.data, file.size);
+    mapped_file_close(&file);
+    return state;
+}
+
+uint64_t tiny_hash(const char *path)
+{
+    const char *const parts[] = {"config.json", "model.safetensors"};
+    struct stat entry;
+    uint64_t state = HASH_START;
+
+    if (stat(path, &entry))
+        die(path, strerror(errno));
+    if (!S_ISDIR(entry.st_mode))
+        return hash_mix(hash_file(state, path));
+    for (int i = 0; i < 2; i++) {
+        struct buf part = {0};
+
+        buf_printf(&part, "%s/%s", path, parts[i]);
+        state = hash_file(state, part.data);
+        buf_release(&part);
+    }
+    return hash_mix(state);
+}
