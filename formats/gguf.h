@@ -37,8 +37,8 @@ bool gguf_read(struct gguf *gguf, const uint8_t *data, size_t size,
 void gguf_close(struct gguf *gguf);
 
 /* Getters. A key that is absent sets *found to false and leaves the value alone; with found == NULL
- * it must be there. A value of another type is STATUS_CONFIG: "key 'llama.block_count': is a
- * string, must be ...". Integers may be stored in any integer type, floats in f32 or f64. */
+ * it must be there. A value of another type is STATUS_CONFIG: "llama.block_count: must be an
+ * integer, is a string". Integers may be stored in any integer type, floats in f32 or f64. */
 bool gguf_uint(const struct gguf *gguf, const char *key, uint64_t *value, bool *found,
                struct status *status) MUST_CHECK;
 bool gguf_float(const struct gguf *gguf, const char *key, double *value, bool *found,
@@ -52,8 +52,8 @@ bool gguf_string(const struct gguf *gguf, const char *key, struct text *value, b
 bool gguf_string_array(const struct gguf *gguf, const char *key, const struct text **items,
                        size_t *n, bool *found, struct status *status) MUST_CHECK;
 
-/* *values is made for the caller, who frees it; NULL when n is 0. STATUS_MEMORY if there is no
- * room, STATUS_CONFIG if a value does not fit 32 bits. */
+/* *values is made for the caller, who frees it, also when n is 0. STATUS_MEMORY if there
+ * is no room, STATUS_CONFIG if a value does not fit 32 bits. */
 bool gguf_int_array(const struct gguf *gguf, const char *key, int32_t **values, size_t *n,
                     bool *found, struct status *status) MUST_CHECK;
 bool gguf_float_array(const struct gguf *gguf, const char *key, float **values, size_t *n,

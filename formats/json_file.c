@@ -1,0 +1,183 @@
+#include "formats/json_file.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/mapped_file.h"
+
+/* Levels of brackets outside strings, ahead of jansson's own parse, which recurses. */
+static size_t depth_of(struct text bytes)
+{
+    size_t depth = 0, deepest = 0;
+    bool in_string = false;
+
+    for (size_t i = 0; i < bytes.len; i++) {
+        const char c = bytes.ptr[i];
+
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string && (c == '[' || c == '{'))
+            depth++;
+        else if (!in_string && (c == ']' || c == '}') && depth > 0)
+            depth--;
+        if (depth > deepest)
+            deepest = depth;
+    }
+    return deepest;
+}
+
+json_t *json_file_parse(struct text bytes, unsigned flags, struct status *status)
+{
+    size_t load_flags = JSON_REJECT_DUPLICATES;
+    json_error_t error;
+    json_t *value;
+    char *near;
+
+    if (bytes.len > JSON_FILE_MAX_SIZE) {
+        status_set(status, STATUS_CONFIG, "%zu bytes, at most %zu are read", bytes.len,
+                   JSON_FILE_MAX_SIZE);
+        return NULL;
+    }
+    if (depth_of(bytes) > JSON_FILE_MAX_DEPTH) {
+        status_set(status, STATUS_CONFIG, "nested deeper than %d levels", JSON_FILE_MAX_DEPTH);
+        return NULL;
+    }
+    if (flags & JSON_FILE_INTEGERS_AS_REALS)
+        load_flags |= JSON_DECODE_INT_AS_REAL;
+    value = json_loadb(bytes.len > 0 ? bytes.ptr : "", bytes.len, load_flags, &error);
+    if (value)
+        return value;
+    near = strstr(error.text, " near '"); /* what follows are the file's own bytes */
+    if (near)
+        *near = '\0';
+    if (json_error_code(&error) == json_error_out_of_memory)
+        status_set(status, STATUS_MEMORY, "no memory for %zu bytes of JSON", bytes.len);
+    else
+        status_set(status, STATUS_CONFIG, "line %d, column %d: %s", error.line, error.column,
+                   error.text);
+    return NULL;
+}
+
+json_t *json_file_read(const char *path, unsigned flags, struct status *status)
+{
+    struct mapped_file map;
+    json_t *value;
+
+    if (!mapped_file_open(&map, path, status))
+        return NULL;
+    value = json_file_parse((struct text){(const char *)map.data, map.size}, flags, status);
+    mapped_file_close(&map);
+    if (!value)
+        status_prefix(status, "%s", path);
+    return value;
+}
+
+static const char *type_of(const json_t *value)
+{
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        return "an object";
+    case JSON_ARRAY:
+        return "an array";
+    case JSON_STRING:
+        return "a string";
+    case JSON_INTEGER:
+    case JSON_REAL:
+        return "a number";
+    case JSON_TRUE:
+    case JSON_FALSE:
+        return "a boolean";
+    case JSON_NULL:
+        break;
+    }
+    return "null";
+}
+
+/* The member, or NULL: then *ok says whether it may be absent. */
+static const json_t *member(const json_t *object, const char *key, bool *found, bool *ok,
+                            struct status *status)
+{
+    const json_t *value = json_object_get(object, key);
+    const bool there = value && !json_is_null(value);
+
+    *ok = true;
+    if (found)
+        *found = there;
+    else if (!there)
+        *ok = status_fail(status, STATUS_CONFIG, "%s: missing", key);
+    return there ? value : NULL;
+}
+
+bool json_file_int(const json_t *object, const char *key, int64_t min, int64_t max, int64_t *value,
+                   bool *found, struct status *status)
+{
+    bool ok;
+    const json_t *item = member(object, key, found, &ok, status);
+    int64_t number;
+
+    if (!item)
+        return ok;
+    if (!json_is_integer(item))
+        return status_fail(status, STATUS_CONFIG,
+                           "%s: must be an integer from %" PRId64 " to %" PRId64 ", is %s", key,
+                           min, max, json_is_real(item) ? "no integer" : type_of(item));
+    number = json_integer_value(item);
+    if (number < min || number > max)
+        return status_fail(status, STATUS_CONFIG,
+                           "%s: must be an integer from %" PRId64 " to %" PRId64 ", is %" PRId64,
+                           key, min, max, number);
+    *value = number;
+    return true;
+}
+
+bool json_file_number(const json_t *object, const char *key, double min, double max, double *value,
+                      bool *found, struct status *status)
+{
+    bool ok;
+    const json_t *item = member(object, key, found, &ok, status);
+    double number;
+
+    if (!item)
+        return ok;
+    if (!json_is_number(item))
+        return status_fail(status, STATUS_CONFIG, "%s: must be a number from %g to %g, is %s", key,
+                           min, max, type_of(item));
+    number = json_number_value(item);
+    if (!(number >= min && number <= max))
+        return status_fail(status, STATUS_CONFIG, "%s: must be a number from %g to %g, is %g", key,
+                           min, max, number);
+    *value = number;
+    return true;
+}
+
+bool json_file_bool(const json_t *object, const char *key, bool *value, bool *found,
+                    struct status *status)
+{
+    bool ok;
+    const json_t *item = member(object, key, found, &ok, status);
+
+    if (!item)
+        return ok;
+    if (!json_is_boolean(item))
+        return status_fail(status, STATUS_CONFIG, "%s: must be true or false, is %s", key,
+                           type_of(item));
+    *value = json_is_true(item);
+    return true;
+}
+
+bool json_file_string(const json_t *object, const char *key, const char **value, bool *found,
+                      struct status *status)
+{
+    bool ok;
+    const json_t *item = member(object, key, found, &ok, status);
+
+    if (!item)
+        return ok;
+    if (!json_is_string(item))
+        return status_fail(status, STATUS_CONFIG, "%s: must be a string, is %s", key,
+                           type_of(item));
+    *value = json_string_value(item);
+    return true;
+}
