@@ -35,7 +35,7 @@ enum prompt_part_kind {
 
 struct prompt_part {
     enum prompt_part_kind kind;
-    struct text text; /* into the template's bytes; zero-terminated */
+    struct text text; /* into the template's bytes; names end in a zero */
     size_t end;       /* PROMPT_PART_EACH, _SELECTED: index of the part behind the body */
 };
 

@@ -37,6 +37,10 @@ bool yaml_tree_parse(struct yaml_tree *tree, struct text bytes, const char *name
 bool yaml_tree_read(struct yaml_tree *tree, const char *path, struct status *status) MUST_CHECK;
 void yaml_tree_release(struct yaml_tree *tree);
 
+/* The value under a key of a mapping; NULL if there is none. */
+const struct yaml_node *yaml_tree_find(const struct yaml_node *mapping, const char *key);
+bool yaml_tree_is_null(const struct yaml_node *node); /* nothing, ~ or null, not quoted */
+
 /* Fail at a node: "file:line: key 'k': ..." (without the key where there is none), STATUS_CONFIG.
  */
 #define yaml_tree_fail(tree, node, status, ...)                                                    \
