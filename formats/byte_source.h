@@ -23,6 +23,8 @@ void byte_source_close(struct byte_source *source); /* NULL allowed */
 bool byte_source_read(struct byte_source *source, void *to, size_t size, size_t *n,
                       struct status *status) MUST_CHECK;
 
+/* stop_fd became readable while more bytes were waited for. */
+bool byte_source_stopped(const struct byte_source *source);
 const char *byte_source_name(const struct byte_source *source);
 /* Bytes taken from the file so far, as they are stored. */
 uint64_t byte_source_position(const struct byte_source *source);

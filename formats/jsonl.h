@@ -42,8 +42,8 @@ void jsonl_close(struct jsonl *jsonl); /* NULL allowed */
 enum jsonl_result jsonl_next(struct jsonl *jsonl, struct line *line,
                              struct status *status) MUST_CHECK;
 
-/* From another thread or a signal handler: jsonl_next, if it waits, returns JSONL_END at once, and
- * so it does from now on. */
+/* From another thread or a signal handler: jsonl_next, now or later, returns JSONL_END instead of
+ * waiting for more bytes. */
 void jsonl_interrupt(struct jsonl *jsonl);
 
 /* Bytes of all files together as they are stored, for `position` to be compared with; 0: not known

@@ -13,25 +13,19 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "base/text.h"
+#include "formats/json_scan.h"
 
 #define RECORD_MAX_DEPTH 256
 
-/* Where a member of the object stands in the line: offsets into it. */
-struct record_span {
-    size_t name, name_end;   /* the name with its quotes */
-    size_t value, value_end; /* the value */
-};
-
 struct record {
-    json_t *object;            /* ours; NULL if the line is not a record */
-    struct buf line;           /* ours: a copy of the line */
-    struct text id;            /* the id's JSON bytes, into `line`; empty if there is none */
-    uint64_t key;              /* hash64 of the id's bytes, else of the whole line */
-    bool failed_upstream;      /* carries error{tool, code}: to be passed on unread */
-    struct record_span *spans; /* ours: the object's members in their order */
-    size_t n_spans, spans_cap;
-    const char *file; /* of struct line; "" unless the caller sets it */
-    size_t number;    /* likewise, 0 */
+    json_t *object;        /* ours; NULL if the line is not a record */
+    struct buf line;       /* ours: a copy of the line */
+    struct text id;        /* the id's JSON bytes, into `line`; empty if there is none */
+    uint64_t key;          /* hash64 of the id's bytes, else of the whole line */
+    bool failed_upstream;  /* carries error{tool, code}: to be passed on unread */
+    struct json_scan scan; /* ours: where the object's members stand in `line` */
+    const char *file;      /* of struct line; "" unless the caller sets it */
+    size_t number;         /* likewise, 0 */
 };
 
 /* Reads a line. A record may be used again and again: what it held is dropped, memory is kept.
