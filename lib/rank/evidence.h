@@ -9,12 +9,11 @@ struct evidence {
     const struct passages *passages;
     const struct meteora_scores *scores;
     const struct meteora *meteora;
-    const size_t *rationales; /* [scores->n_rationales]: their indexes in the record's list */
-    const bool *truncated;    /* [n]: the encoder read the passage's beginning only; NULL: none */
-    size_t n_truncated;       /* passages, rationales and query that the encoder cut */
-    const char *method;       /* as --method names it */
-    const char *encoder;      /* short name and hash; NULL where none was used */
-    bool query_alone;         /* the method wanted rationales and there were none */
+    const bool *truncated; /* [n]: the encoder read the passage's beginning only; NULL: none */
+    size_t n_truncated;    /* passages, rationales and query that the encoder cut */
+    const char *method;    /* as --method names it */
+    const char *encoder;   /* short name and hash; NULL where none was used */
+    bool query_alone;      /* the method wanted rationales and there were none */
 };
 
 /* Appends `"evidence":[...],"selection":{...}`. */

@@ -25,6 +25,7 @@ enum via { /* how a passage was selected: bits */
 struct meteora_scores {
     size_t n; /* passages */
     size_t n_rationales;
+    const size_t *rationales; /* [n_rationales]: their indexes in the record's list */
     const double *similarity; /* [n_rationales][n]; NULL without rationales */
     const double *pooled;     /* [n]; NULL: no pool step */
     enum via pooled_via;      /* VIA_POOL, VIA_QUERY or VIA_BM25: what pooled is */

@@ -15,7 +15,8 @@
 #define PASSAGES_MAX 65536 /* passages a record */
 
 struct passage {
-    struct text id;   /* as JSON, "\"a.1\"" or "7" */
+    struct text id;   /* as JSON: "\"a.1\"" or "7" */
+    struct text name; /* as text: "a.1" or "7" */
     struct text text; /* into the record */
     bool placed;      /* has doc and pos */
     struct text doc;  /* as JSON */

@@ -8,8 +8,12 @@
 
 #include "rank/meteora.h"
 
-/* Appends the sentence on passage `index`, without quotes; ids are as in JSON. */
+/* Appends the sentence on passage `index`, without quotes. */
 void reason_passage(const struct meteora *meteora, const struct meteora_scores *scores,
                     const struct passages *passages, size_t index, struct buf *out);
+
+/* Appends one on the whole selection. query_alone: rationales were wanted, and there were none. */
+void reason_selection(const struct meteora *meteora, const struct meteora_scores *scores,
+                      bool query_alone, struct buf *out);
 
 #endif

@@ -1,8 +1,10 @@
 /* Records with query, passages and rationales -> ranked, selected and explained evidence.
  *
- *   begin   reads the members, and with bm25 scores them
- *   embed   the texts of several records in one batch; without an encoder it has nothing to do
- *   finish  similarities -> selection -> JSON members
+ *   begin    reads the members
+ *   embed    the next texts of the records begun, across records, in one batch
+ *   finish   similarities -> selection -> JSON members, once all texts of the record are embedded
+ *
+ * With method bm25, and for records without passages, there are no texts: finish may follow begin.
  */
 #ifndef RANK_RERANKER_H
 #define RANK_RERANKER_H
@@ -10,6 +12,9 @@
 #include "model/encoder.h"
 #include "rank/cut.h"
 #include "rank/passages.h"
+
+/* Similarities a record may have: passages times rationales. Each is written out. */
+#define RERANKER_MAX_SIMILARITIES 1000000
 
 enum rerank_method {
     RERANK_METEORA, /* pair, pool, expand */
@@ -27,33 +32,37 @@ struct reranker {
     struct cut cut; /* zeroed: elbow */
     size_t window;
     struct encoder *encoder; /* the caller's; NULL with bm25 */
-    const char *encoder_name;
-    /* what was done, for --stats */
-    size_t n_records;
-    size_t n_passages;
-    size_t n_selected;
-    size_t n_truncated;   /* texts that the encoder cut */
-    size_t n_query_alone; /* records that wanted rationales and had none */
-    size_t n_tokens;      /* that the encoder read */
+    struct {                 /* what was done, for --stats */
+        size_t n_passages;
+        size_t n_selected;
+        size_t n_truncated;   /* texts that the encoder cut */
+        size_t n_query_alone; /* records that wanted rationales and had none */
+        size_t n_tokens;      /* that the encoder read */
+    } done;
 };
 
 struct reranking; /* one record's */
 
-/* The record must outlive the reranking. NULL: this record failed. */
-struct reranking *reranker_begin(struct reranker *reranker, const struct record *record,
+/* The record must outlive the reranking. NULL: this record failed. A rationale of white space alone
+ * is left out: it is the best match of no passage. */
+struct reranking *reranker_begin(const struct reranker *reranker, const struct record *record,
                                  struct status *status) MUST_CHECK;
 
-/* How many texts of it the encoder has to read. */
-size_t reranker_n_texts(const struct reranking *reranking);
+/* True once all its texts are embedded. */
+bool reranker_ready(const struct reranking *reranking);
 
-/* Embeds the texts of all. False: the encoder failed, which ends the run. */
+/* Embeds the next texts of the n rerankings, first come first served, `batch` texts at most. False:
+ * the encoder failed, which ends the run. */
 bool reranker_embed(struct reranker *reranker, struct reranking *const *rerankings, size_t n,
-                    struct status *status) MUST_CHECK;
+                    size_t batch, struct status *status) MUST_CHECK;
 
 /* Appends the members `evidence` and `selection`. False: this record failed. */
 bool reranker_finish(struct reranker *reranker, struct reranking *reranking, struct buf *members,
                      struct status *status) MUST_CHECK;
 
 void reranker_free(struct reranking *reranking); /* NULL allowed */
+
+/* Appends the members of --stats. */
+void reranker_stats(const struct reranker *reranker, struct buf *members);
 
 #endif

@@ -1,0 +1,324 @@
+#include "rank/reranker.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "formats/json_write.h"
+#include "rank/bm25.h"
+#include "rank/evidence.h"
+#include "rank/similarity.h"
+
+const char *const reranker_methods[] = {"meteora", "pair", "pool", "query", "bm25", NULL};
+
+struct reranking {
+    const struct record *record;
+    struct passages passages;
+    struct text query;
+    bool query_alone; /* rationales were wanted, and there are none */
+    size_t n_rationales;
+    size_t *rationales; /* [n_rationales]: indexes in the record's list */
+    /* What the encoder reads: the query or the rationales, then the passages. */
+    struct text *texts;
+    size_t n_texts;
+    size_t n_embedded;
+    float *vectors;  /* [n_texts][dim] */
+    bool *truncated; /* [n_texts] */
+};
+
+static bool wants_rationales(const struct reranker *reranker)
+{
+    return reranker->method != RERANK_QUERY && reranker->method != RERANK_BM25;
+}
+
+static bool is_blank(struct text text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!strchr(" \t\r\n\v\f", text.ptr[i]) || text.ptr[i] == '\0')
+            return false;
+    return true;
+}
+
+/* Puts those that are not blank in front of list, and their indexes into r->rationales. */
+static void keep_rationales(struct reranking *r, struct text *list, size_t n)
+{
+    r->rationales = memory_zeroed(n + 1, sizeof(*r->rationales));
+    for (size_t i = 0; i < n; i++) {
+        if (is_blank(list[i]))
+            continue;
+        list[r->n_rationales] = list[i];
+        r->rationales[r->n_rationales++] = i;
+    }
+}
+
+/* texts: the query, or the rationales where they count, and the passages. */
+static void gather_texts(const struct reranker *reranker, struct reranking *r,
+                         const struct text *rationales)
+{
+    const size_t n_first = r->n_rationales > 0 ? r->n_rationales : 1;
+    const size_t dim = (size_t)encoder_dim(reranker->encoder);
+
+    r->n_texts = n_first + r->passages.n;
+    r->texts = memory_zeroed(r->n_texts, sizeof(*r->texts));
+    if (r->n_rationales > 0)
+        memcpy(r->texts, rationales, n_first * sizeof(*r->texts));
+    else
+        r->texts[0] = r->query;
+    for (size_t i = 0; i < r->passages.n; i++)
+        r->texts[n_first + i] = r->passages.list[i].text;
+    r->vectors = memory_zeroed(r->n_texts * dim, sizeof(*r->vectors));
+    r->truncated = memory_zeroed(r->n_texts, sizeof(*r->truncated));
+}
+
+static bool read_rationales(const struct reranker *reranker, struct reranking *r,
+                            struct status *status)
+{
+    struct text *list = NULL;
+    size_t n = 0;
+    bool found = false;
+    bool ok = true;
+
+    if (wants_rationales(reranker)) {
+        if (!record_string_list(r->record, "rationales", &list, &n, &found, status))
+            return false;
+        keep_rationales(r, list, n);
+        r->query_alone = r->n_rationales == 0;
+        ok = r->n_rationales * r->passages.n <= RERANKER_MAX_SIMILARITIES ||
+             record_fail(r->record, status, "too_many", "rationales",
+                         "%zu rationales times %zu passages, %d similarities are the most",
+                         r->n_rationales, r->passages.n, RERANKER_MAX_SIMILARITIES);
+    }
+    if (ok && reranker->method != RERANK_BM25 && r->passages.n > 0)
+        gather_texts(reranker, r, list);
+    free(list);
+    return ok;
+}
+
+static bool read_query(struct reranking *r, struct status *status)
+{
+    bool found;
+
+    if (!record_string(r->record, "query", &r->query, &found, status))
+        return false;
+    return found || record_fail_missing(r->record, "query", status);
+}
+
+struct reranking *reranker_begin(const struct reranker *reranker, const struct record *record,
+                                 struct status *status)
+{
+    struct reranking *r = memory_zeroed(1, sizeof(*r));
+
+    r->record = record;
+    if (read_query(r, status) && passages_read(&r->passages, record, status) &&
+        read_rationales(reranker, r, status))
+        return r;
+    reranker_free(r);
+    return NULL;
+}
+
+bool reranker_ready(const struct reranking *reranking)
+{
+    return reranking->n_embedded == reranking->n_texts;
+}
+
+/* The next texts of each, up to `batch`; how many. */
+static size_t next_texts(struct reranking *const *rerankings, size_t n, size_t batch,
+                         struct text *texts)
+{
+    size_t n_texts = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct reranking *r = rerankings[i];
+
+        for (size_t t = r->n_embedded; t < r->n_texts && n_texts < batch; t++)
+            texts[n_texts++] = r->texts[t];
+    }
+    return n_texts;
+}
+
+/* Hands the vectors out in the order of next_texts. */
+static void take_vectors(struct reranker *reranker, struct reranking *const *rerankings,
+                         const float *vectors, const int32_t *n_tokens, size_t n_texts)
+{
+    const size_t dim = (size_t)encoder_dim(reranker->encoder);
+    const int32_t most = encoder_max_tokens(reranker->encoder);
+    size_t done = 0;
+
+    for (size_t i = 0; done < n_texts; i++) {
+        struct reranking *r = rerankings[i];
+
+        for (; r->n_embedded < r->n_texts && done < n_texts; done++) {
+            const size_t t = r->n_embedded++;
+
+            memcpy(r->vectors + t * dim, vectors + done * dim, dim * sizeof(*vectors));
+            r->truncated[t] = n_tokens[done] > most;
+            reranker->done.n_truncated += r->truncated[t];
+            reranker->done.n_tokens += (size_t)(r->truncated[t] ? most : n_tokens[done]);
+        }
+    }
+}
+
+bool reranker_embed(struct reranker *reranker, struct reranking *const *rerankings, size_t n,
+                    size_t batch, struct status *status)
+{
+    const size_t dim = (size_t)encoder_dim(reranker->encoder);
+    struct text *texts = memory_zeroed(batch, sizeof(*texts));
+    float *vectors = memory_zeroed(batch * dim, sizeof(*vectors));
+    int32_t *n_tokens = memory_zeroed(batch, sizeof(*n_tokens));
+    const size_t n_texts = next_texts(rerankings, n, batch, texts);
+    const bool ok = encoder_embed(reranker->encoder, texts, n_texts, vectors, n_tokens, status);
+
+    if (ok)
+        take_vectors(reranker, rerankings, vectors, n_tokens, n_texts);
+    free(texts);
+    free(vectors);
+    free(n_tokens);
+    return ok;
+}
+
+/* similarity[n_rationales][n], and pooled[n]: the cosine of each passage with the rationales' mean,
+ * or with the query where there are none. False: a vector is not finite. */
+static bool compare_vectors(const struct reranker *reranker, const struct reranking *r,
+                            double *similarity, double *pooled)
+{
+    const size_t dim = (size_t)encoder_dim(reranker->encoder);
+    const size_t n_first = r->n_texts - r->passages.n;
+    const float *passages = r->vectors + n_first * dim;
+    float *mean = memory_zeroed(dim, sizeof(*mean));
+    bool finite;
+
+    similarity_mean(r->vectors, n_first, dim, mean); /* of one vector: itself */
+    finite = similarity_cosines(mean, 1, passages, r->passages.n, dim, pooled) &&
+             (r->n_rationales == 0 || similarity_cosines(r->vectors, r->n_rationales, passages,
+                                                         r->passages.n, dim, similarity));
+    free(mean);
+    return finite;
+}
+
+static void count_bm25(const struct reranking *r, double *scores)
+{
+    struct text *texts = memory_zeroed(r->passages.n + 1, sizeof(*texts));
+
+    for (size_t i = 0; i < r->passages.n; i++)
+        texts[i] = r->passages.list[i].text;
+    bm25_scores(r->query, texts, r->passages.n, scores);
+    free(texts);
+}
+
+/* The scores' arrays: [n_rationales][n] and [n]. */
+static bool fill_scores(const struct reranker *reranker, const struct reranking *r,
+                        double *similarity, double *pooled, struct status *status)
+{
+    if (r->passages.n == 0)
+        return true;
+    if (reranker->method == RERANK_BM25) {
+        count_bm25(r, pooled);
+        return true;
+    }
+    if (!compare_vectors(reranker, r, similarity, pooled))
+        return record_fail(r->record, status, "not_finite", "passages",
+                           "an embedding is not finite");
+    return true;
+}
+
+static enum via pooled_is(const struct reranker *reranker, const struct reranking *r)
+{
+    if (reranker->method == RERANK_BM25)
+        return VIA_BM25;
+    return r->n_rationales == 0 ? VIA_QUERY : VIA_POOL;
+}
+
+static void write_members(struct reranker *reranker, const struct reranking *r,
+                          const struct meteora_scores *scores, struct buf *members)
+{
+    struct neighbours neighbours = {0};
+    struct meteora meteora;
+    const size_t n_first = r->n_texts - (r->n_texts > 0 ? r->passages.n : 0);
+    struct evidence evidence = {
+        .passages = &r->passages,
+        .scores = scores,
+        .meteora = &meteora,
+        .truncated = r->n_texts > 0 ? r->truncated + n_first : NULL,
+        .method = reranker_methods[reranker->method],
+        .encoder = reranker->encoder ? encoder_name(reranker->encoder) : NULL,
+        .query_alone = r->query_alone,
+    };
+
+    if (scores->window > 0)
+        neighbours_init(&neighbours, &r->passages);
+    meteora_select(&meteora, scores, &neighbours);
+    for (size_t t = 0; t < r->n_texts; t++)
+        evidence.n_truncated += r->truncated[t];
+    evidence_write(&evidence, members);
+    reranker->done.n_passages += r->passages.n;
+    reranker->done.n_selected += meteora.n_selected;
+    reranker->done.n_query_alone += r->query_alone;
+    neighbours_release(&neighbours);
+    meteora_release(&meteora);
+}
+
+bool reranker_finish(struct reranker *reranker, struct reranking *r, struct buf *members,
+                     struct status *status)
+{
+    const size_t n = r->passages.n;
+    double *similarity = memory_zeroed(r->n_rationales * n + 1, sizeof(*similarity));
+    double *pooled = memory_zeroed(n + 1, sizeof(*pooled));
+    const bool pairs_alone = reranker->method == RERANK_PAIR && r->n_rationales > 0;
+    const struct meteora_scores scores = {
+        .n = n,
+        .n_rationales = r->n_rationales,
+        .rationales = r->rationales,
+        .similarity = similarity,
+        .pooled = pairs_alone ? NULL : pooled,
+        .pooled_via = pairs_alone ? 0 : pooled_is(reranker, r),
+        .pair = r->n_rationales > 0 && reranker->method != RERANK_POOL,
+        .cut = reranker->cut,
+        .window = reranker->window,
+    };
+    const bool ok = fill_scores(reranker, r, similarity, pooled, status);
+
+    if (ok)
+        write_members(reranker, r, &scores, members);
+    free(similarity);
+    free(pooled);
+    return ok;
+}
+
+void reranker_free(struct reranking *r)
+{
+    if (!r)
+        return;
+    passages_release(&r->passages);
+    free(r->rationales);
+    free(r->texts);
+    free(r->vectors);
+    free(r->truncated);
+    free(r);
+}
+
+void reranker_stats(const struct reranker *reranker, struct buf *members)
+{
+    struct buf cut = {0};
+
+    cut_name(&reranker->cut, &cut);
+    json_write_name(members, "method");
+    json_write_string(members, text_of(reranker_methods[reranker->method]));
+    json_write_name(members, "cut");
+    json_write_string(members, buf_text(&cut));
+    json_write_name(members, "window");
+    json_write_uint(members, reranker->window);
+    json_write_name(members, "passages");
+    json_write_uint(members, reranker->done.n_passages);
+    json_write_name(members, "selected");
+    json_write_uint(members, reranker->done.n_selected);
+    json_write_name(members, "without_rationales");
+    json_write_uint(members, reranker->done.n_query_alone);
+    if (reranker->encoder) {
+        json_write_name(members, "encoder");
+        json_write_string(members, text_of(encoder_name(reranker->encoder)));
+        json_write_name(members, "encoder_tokens");
+        json_write_uint(members, reranker->done.n_tokens);
+        json_write_name(members, "truncated");
+        json_write_uint(members, reranker->done.n_truncated);
+    }
+    buf_release(&cut);
+}
