@@ -18,7 +18,7 @@ struct model {
     const struct backend *backend; /* not ours */
     struct device *device;         /* not ours; must outlive the model */
     struct model_config config;
-    struct weights weights;         /* ours, on the device */
+    struct llama_weights weights;   /* ours, on the device */
     struct tokenizer *tokenizer;    /* ours; NULL if the model has none we read */
     struct status tokenizer_status; /* and then: why */
     char name[96];                  /* short name '@' 16 hex digits of model_identity */

@@ -38,9 +38,10 @@ struct scheduler *scheduler_open(const struct model *model, const struct schedul
                                  struct status *status) MUST_CHECK;
 void scheduler_close(struct scheduler *scheduler); /* NULL allowed; frees its sequences */
 
-/* Queues a request. NULL and STATUS_INPUT `too_long` when prompt and max_tokens exceed the model's
- * context, `empty` when there is no token, `type` for an id outside the vocabulary. The result is
- * the scheduler's until scheduler_next_done hands it out; scheduler_free it after. */
+/* Queues a request. NULL and STATUS_INPUT: kind "too_long" when prompt and max_tokens exceed the
+ * model's context, "empty" when there is no token, "range" for an id outside the vocabulary. The
+ * result is the scheduler's; scheduler_free gives it up. A sequence whose logits are not finite
+ * ends with STATUS_INPUT, kind "not_finite", in its status. */
 struct sequence *scheduler_submit(struct scheduler *scheduler, const struct request *request,
                                   struct status *status) MUST_CHECK;
 

@@ -12,7 +12,7 @@ enum finish {
     FINISH_NONE,   /* still running */
     FINISH_STOP,   /* an end token, or one of the stop strings */
     FINISH_LENGTH, /* max_tokens */
-    FINISH_COUNT,  /* as many lines as the recipe wants */
+    FINISH_COUNT,  /* as many rationales as the recipe wants */
 };
 
 const char *finish_name(enum finish finish); /* "stop", "length", "count" */
@@ -23,7 +23,7 @@ struct stop_rules {
     const struct text *strings; /* not ours; none is empty */
     int n_strings;
     int max_tokens;
-    int max_lines; /* lines with something on them, each ended by a newline; 0: no limit */
+    int n_rationales; /* rationales in lines that have ended (text/rationales.h); 0: not counted */
 };
 
 bool stop_is_end(const struct stop_rules *rules, int32_t id);

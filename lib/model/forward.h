@@ -1,0 +1,39 @@
+/* The forward pass of a decoder (Llama, Mistral), one operation a line.
+ *
+ *   x = embed(tokens)
+ *   each layer:  x += o_proj(attention(rope(q_proj(h)), rope(k_proj(h)), v_proj(h))), h =
+ * rmsnorm(x) x += down_proj(silu(gate_proj(h)) * up_proj(h)),                     h = rmsnorm(x)
+ *   logits = lm_head(rmsnorm(x)), for the rows that are asked for
+ *
+ * Logits of all rows would be [rows][vocab_size]; they are made in chunks instead.
+ */
+#ifndef MODEL_FORWARD_H
+#define MODEL_FORWARD_H
+
+#include "base/status.h"
+#include "compute/batch.h"
+#include "compute/kv_cache.h"
+#include "model/model.h"
+
+enum { FORWARD_LOGIT_ROWS = 64 }; /* most rows of logits at a time */
+
+struct forward; /* scratch of one caller */
+
+/* For batches of at most max_rows rows. `model` must outlive it. STATUS_MEMORY: no room. */
+struct forward *forward_open(const struct model *model, int max_rows,
+                             struct status *status) MUST_CHECK;
+void forward_close(struct forward *forward); /* NULL allowed */
+
+/* Passes the batch through all layers; its keys and values go into the cache, whose slots have
+ * grown over them. Keeps the final hidden states of rows[0 .. n_rows), n_rows <= batch->n_rows, on
+ * the device for forward_logits. Errors show there or in the device's finish(). */
+void forward_hidden(struct forward *forward, struct kv_cache *kv, const struct batch *batch,
+                    const int32_t *rows, int n_rows);
+
+/* Logits of the kept rows first .. first + n, 1 <= n <= FORWARD_LOGIT_ROWS: [n][vocab_size] in host
+ * memory, valid until the next call. NULL and a status when the device has failed since the last
+ * call. */
+const float *forward_logits(struct forward *forward, int first, int n,
+                            struct status *status) MUST_CHECK;
+
+#endif

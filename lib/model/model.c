@@ -1,0 +1,75 @@
+#include "model/model.h"
+
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "model/model_files.h"
+
+/* A model without a tokenizer still serves records that bring their tokens. */
+static void open_tokenizer(struct model *model, const struct model_files *files, const char *path)
+{
+    model->tokenizer = files->is_gguf
+                           ? tokenizer_open_gguf(&files->gguf, path, &model->tokenizer_status)
+                           : tokenizer_open_folder(path, &model->tokenizer_status);
+}
+
+static bool check(const struct model *model, struct status *status)
+{
+    const int vocab_size = model->config.vocab_size;
+
+    if (model->tokenizer && tokenizer_vocab_size(model->tokenizer) > vocab_size)
+        return status_fail(status, STATUS_CONFIG,
+                           "the tokenizer has %d tokens, the embedding only %d rows",
+                           tokenizer_vocab_size(model->tokenizer), vocab_size);
+    return true;
+}
+
+struct model *model_open(const char *path, const struct backend *backend, struct device *device,
+                         struct status *status)
+{
+    struct model_files files;
+    struct model *model;
+    bool ok;
+
+    if (!model_files_open(&files, path, status))
+        return NULL;
+    model = memory_zeroed(1, sizeof(*model));
+    model->backend = backend;
+    model->device = device;
+    model->config = files.config;
+    model_identity(&files, path, model->name, sizeof(model->name));
+    if (files.config.architecture != ARCH_LLAMA)
+        ok = status_fail(status, STATUS_CONFIG, "is an encoder ('%s'), not a language model",
+                         files.config.model_type);
+    else
+        ok = llama_weights_load(&model->weights, &files, backend, device, status);
+    if (ok) {
+        open_tokenizer(model, &files, path);
+        ok = check(model, status);
+    }
+    model_files_close(&files);
+    if (!ok) {
+        status_prefix(status, "%s", path);
+        model_close(model);
+        return NULL;
+    }
+    return model;
+}
+
+void model_close(struct model *model)
+{
+    if (!model)
+        return;
+    llama_weights_release(&model->weights, model->config.n_layers, model->backend, model->device);
+    tokenizer_close(model->tokenizer);
+    free(model);
+}
+
+bool model_need_tokenizer(const struct model *model, struct status *status)
+{
+    if (model->tokenizer)
+        return true;
+    *status = model->tokenizer_status;
+    status->code = STATUS_CONFIG;
+    return false;
+}

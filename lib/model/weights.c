@@ -1,0 +1,323 @@
+#include "model/weights.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/memory.h"
+
+/* What the loading of one model needs at each tensor. */
+struct loader {
+    const struct model_files *files;
+    const struct model_config *config;
+    const struct backend *op;
+    struct device *device;
+    struct status *status;
+};
+
+static bool fail_shape(const struct loader *l, const struct tensor_entry *t, const char *name,
+                       size_t rows, size_t cols)
+{
+    char has[64] = "";
+    size_t n = 0;
+
+    for (int i = 0; i < t->n_dims && n < sizeof(has); i++)
+        n += (size_t)snprintf(has + n, sizeof(has) - n, "%s%zu", i ? ", " : "", t->shape[i]);
+    if (rows == 1)
+        return status_fail(l->status, STATUS_CONFIG, "tensor '%s': shape [%s], must be [%zu]", name,
+                           has, cols);
+    return status_fail(l->status, STATUS_CONFIG, "tensor '%s': shape [%s], must be [%zu, %zu]",
+                       name, has, rows, cols);
+}
+
+/* The tensor as a view of rows x cols; a vector has one row. */
+static bool find(const struct loader *l, const char *name, size_t rows, size_t cols, bool is_vector,
+                 struct tensor_view *view)
+{
+    const struct tensor_entry *t = model_files_tensor(l->files, name);
+
+    if (!t)
+        return status_fail(l->status, STATUS_CONFIG, "tensor '%s' is missing", name);
+    if (is_vector ? t->n_dims != 1 || t->shape[0] != cols
+                  : t->n_dims != 2 || t->shape[0] != rows || t->shape[1] != cols)
+        return fail_shape(l, t, name, rows, cols);
+    if (t->dtype == DTYPE_NONE)
+        return status_fail(l->status, STATUS_CONFIG, "tensor '%s': type %s is not supported", name,
+                           t->type_name);
+    *view = (struct tensor_view){t->dtype, rows, cols, t->data, t->size};
+    return true;
+}
+
+static void format_name(char *name, size_t size, const char *format, int layer)
+{
+    const char *number = strstr(format, "#"); /* "#" stands for the layer's number */
+
+    if (number)
+        snprintf(name, size, "%.*s%d%s", (int)(number - format), format, layer, number + 1);
+    else
+        snprintf(name, size, "%s", format);
+}
+
+static bool load_ordered(const struct loader *l, struct matrix **matrix, const char *format,
+                         int layer, int rows, int cols, const int32_t *row_order)
+{
+    char name[128];
+    struct tensor_view view;
+
+    format_name(name, sizeof(name), format, layer);
+    if (!find(l, name, (size_t)rows, (size_t)cols, false, &view))
+        return false;
+    *matrix = l->op->upload(l->device, &view, row_order, l->status);
+    return *matrix || status_context(l->status, "tensor '%s'", name);
+}
+
+static bool load_matrix(const struct loader *l, struct matrix **matrix, const char *format,
+                        int layer, int rows, int cols)
+{
+    return load_ordered(l, matrix, format, layer, rows, cols, NULL);
+}
+
+static bool load_vector(const struct loader *l, float **vector, const char *format, int layer,
+                        int n)
+{
+    char name[128];
+    struct tensor_view view;
+
+    format_name(name, sizeof(name), format, layer);
+    if (!find(l, name, 1, (size_t)n, true, &view))
+        return false;
+    *vector = l->op->upload_vector(l->device, &view, NULL, l->status);
+    return *vector || status_context(l->status, "tensor '%s'", name);
+}
+
+/* The rows of q_proj or k_proj in Hugging Face's order. Where the file pairs them as (2i, 2i + 1),
+ * row j * head_dim/2 + i of a head is the file's row 2i + j (j = 0, 1). */
+static bool load_heads(const struct loader *l, struct matrix **matrix, const char *format,
+                       int layer, int n_heads)
+{
+    const struct model_config *c = l->config;
+    const int half = c->head_dim / 2;
+    const int rows = n_heads * c->head_dim;
+    int32_t *order;
+    bool ok;
+
+    if (!c->qk_interleaved)
+        return load_matrix(l, matrix, format, layer, rows, c->dim);
+    order = memory_zeroed((size_t)rows, sizeof(*order));
+    for (int row = 0; row < rows; row++) {
+        const int in_head = row % c->head_dim;
+
+        order[row] = row - in_head + 2 * (in_head % half) + in_head / half;
+    }
+    ok = load_ordered(l, matrix, format, layer, rows, c->dim, order);
+    free(order);
+    return ok;
+}
+
+static bool load_llama_layer(const struct loader *l, struct llama_layer *w, int i)
+{
+    const struct model_config *c = l->config;
+    const int q_dim = c->n_heads * c->head_dim, kv_dim = c->n_kv_heads * c->head_dim;
+
+    return load_vector(l, &w->input_layernorm.weight, "model.layers.#.input_layernorm.weight", i,
+                       c->dim) &&
+           load_heads(l, &w->q_proj, "model.layers.#.self_attn.q_proj.weight", i, c->n_heads) &&
+           load_heads(l, &w->k_proj, "model.layers.#.self_attn.k_proj.weight", i, c->n_kv_heads) &&
+           load_matrix(l, &w->v_proj, "model.layers.#.self_attn.v_proj.weight", i, kv_dim,
+                       c->dim) &&
+           load_matrix(l, &w->o_proj, "model.layers.#.self_attn.o_proj.weight", i, c->dim, q_dim) &&
+           load_vector(l, &w->post_attention_layernorm.weight,
+                       "model.layers.#.post_attention_layernorm.weight", i, c->dim) &&
+           load_matrix(l, &w->gate_proj, "model.layers.#.mlp.gate_proj.weight", i, c->ffn_dim,
+                       c->dim) &&
+           load_matrix(l, &w->up_proj, "model.layers.#.mlp.up_proj.weight", i, c->ffn_dim,
+                       c->dim) &&
+           load_matrix(l, &w->down_proj, "model.layers.#.mlp.down_proj.weight", i, c->dim,
+                       c->ffn_dim);
+}
+
+static bool load_llama(const struct loader *l, struct llama_weights *w)
+{
+    const struct model_config *c = l->config;
+
+    if (!load_matrix(l, &w->embed_tokens, "model.embed_tokens.weight", 0, c->vocab_size, c->dim) ||
+        !load_vector(l, &w->norm.weight, "model.norm.weight", 0, c->dim))
+        return false;
+    for (int i = 0; i < c->n_layers; i++) {
+        if (!load_llama_layer(l, &w->layers[i], i))
+            return false;
+    }
+    if (!c->tied_embeddings)
+        return load_matrix(l, &w->lm_head, "lm_head.weight", 0, c->vocab_size, c->dim);
+    w->lm_head = w->embed_tokens;
+    return true;
+}
+
+bool llama_weights_load(struct llama_weights *weights, const struct model_files *files,
+                        const struct backend *backend, struct device *device, struct status *status)
+{
+    const struct loader l = {files, &files->config, backend, device, status};
+
+    *weights = (struct llama_weights){0};
+    weights->layers = memory_zeroed((size_t)files->config.n_layers, sizeof(*weights->layers));
+    if (load_llama(&l, weights))
+        return true;
+    llama_weights_release(weights, files->config.n_layers, backend, device);
+    return false;
+}
+
+void llama_weights_release(struct llama_weights *weights, int n_layers,
+                           const struct backend *backend, struct device *device)
+{
+    for (int i = 0; weights->layers && i < n_layers; i++) {
+        struct llama_layer *w = &weights->layers[i];
+        struct matrix *const matrices[] = {w->q_proj,    w->k_proj,  w->v_proj,   w->o_proj,
+                                           w->gate_proj, w->up_proj, w->down_proj};
+
+        for (size_t j = 0; j < sizeof(matrices) / sizeof(matrices[0]); j++)
+            backend->free_matrix(device, matrices[j]);
+        backend->free(device, w->input_layernorm.weight);
+        backend->free(device, w->post_attention_layernorm.weight);
+    }
+    if (weights->lm_head != weights->embed_tokens)
+        backend->free_matrix(device, weights->lm_head);
+    backend->free_matrix(device, weights->embed_tokens);
+    backend->free(device, weights->norm.weight);
+    free(weights->layers);
+    *weights = (struct llama_weights){0};
+}
+
+static bool load_affine(const struct loader *l, struct affine *affine, const char *weight,
+                        const char *bias, int layer, int rows, int cols)
+{
+    return load_matrix(l, &affine->weight, weight, layer, rows, cols) &&
+           load_vector(l, &affine->bias, bias, layer, rows);
+}
+
+static bool load_norm(const struct loader *l, struct norm *norm, const char *weight,
+                      const char *bias, int layer)
+{
+    return load_vector(l, &norm->weight, weight, layer, l->config->dim) &&
+           load_vector(l, &norm->bias, bias, layer, l->config->dim);
+}
+
+/* The two names of a thing of layer i: its weight and its bias. */
+#define BERT_LAYER(name) "encoder.layer.#." name ".weight", "encoder.layer.#." name ".bias", i
+
+static bool load_bert_layer(const struct loader *l, struct bert_layer *w, int i)
+{
+    const int dim = l->config->dim, ffn_dim = l->config->ffn_dim;
+
+    return load_affine(l, &w->query, BERT_LAYER("attention.self.query"), dim, dim) &&
+           load_affine(l, &w->key, BERT_LAYER("attention.self.key"), dim, dim) &&
+           load_affine(l, &w->value, BERT_LAYER("attention.self.value"), dim, dim) &&
+           load_affine(l, &w->attention_output, BERT_LAYER("attention.output.dense"), dim, dim) &&
+           load_norm(l, &w->attention_output_norm, BERT_LAYER("attention.output.LayerNorm")) &&
+           load_affine(l, &w->intermediate, BERT_LAYER("intermediate.dense"), ffn_dim, dim) &&
+           load_affine(l, &w->output, BERT_LAYER("output.dense"), dim, ffn_dim) &&
+           load_norm(l, &w->output_norm, BERT_LAYER("output.LayerNorm"));
+}
+
+static bool load_bert(const struct loader *l, struct bert_weights *w)
+{
+    const struct model_config *c = l->config;
+
+    if (!load_matrix(l, &w->word_embeddings, "embeddings.word_embeddings.weight", 0, c->vocab_size,
+                     c->dim) ||
+        !load_matrix(l, &w->position_embeddings, "embeddings.position_embeddings.weight", 0,
+                     c->max_seq_len, c->dim) ||
+        !load_matrix(l, &w->token_type_embeddings, "embeddings.token_type_embeddings.weight", 0,
+                     c->type_vocab_size, c->dim) ||
+        !load_norm(l, &w->embeddings_norm, "embeddings.LayerNorm.weight",
+                   "embeddings.LayerNorm.bias", 0))
+        return false;
+    for (int i = 0; i < c->n_layers; i++) {
+        if (!load_bert_layer(l, &w->layers[i], i))
+            return false;
+    }
+    return true;
+}
+
+bool bert_weights_load(struct bert_weights *weights, const struct model_files *files,
+                       const struct backend *backend, struct device *device, struct status *status)
+{
+    const struct loader l = {files, &files->config, backend, device, status};
+
+    *weights = (struct bert_weights){0};
+    weights->layers = memory_zeroed((size_t)files->config.n_layers, sizeof(*weights->layers));
+    if (load_bert(&l, weights))
+        return true;
+    bert_weights_release(weights, files->config.n_layers, backend, device);
+    return false;
+}
+
+void bert_weights_release(struct bert_weights *weights, int n_layers, const struct backend *backend,
+                          struct device *device)
+{
+    for (int i = 0; weights->layers && i < n_layers; i++) {
+        struct bert_layer *w = &weights->layers[i];
+        const struct affine affines[] = {w->query,        w->key,   w->value, w->attention_output,
+                                         w->intermediate, w->output};
+        const struct norm norms[] = {w->attention_output_norm, w->output_norm};
+
+        for (size_t j = 0; j < sizeof(affines) / sizeof(affines[0]); j++) {
+            backend->free_matrix(device, affines[j].weight);
+            backend->free(device, affines[j].bias);
+        }
+        for (size_t j = 0; j < sizeof(norms) / sizeof(norms[0]); j++) {
+            backend->free(device, norms[j].weight);
+            backend->free(device, norms[j].bias);
+        }
+    }
+    backend->free_matrix(device, weights->word_embeddings);
+    backend->free_matrix(device, weights->position_embeddings);
+    backend->free_matrix(device, weights->token_type_embeddings);
+    backend->free(device, weights->embeddings_norm.weight);
+    backend->free(device, weights->embeddings_norm.bias);
+    free(weights->layers);
+    *weights = (struct bert_weights){0};
+}
+
+enum { SAMPLES = 16, SAMPLE_BYTES = 64 }; /* runs of bytes of each tensor that the hash reads */
+
+static uint64_t hash_tensor(uint64_t h, const struct tensor_entry *t)
+{
+    const size_t run = t->size < SAMPLE_BYTES ? t->size : SAMPLE_BYTES;
+
+    h = hash_more(h, t->name, strlen(t->name) + 1);
+    h = hash_more(h, t->type_name, strlen(t->type_name) + 1);
+    for (int i = 0; i < t->n_dims; i++) {
+        const uint64_t n = t->shape[i];
+
+        h = hash_more(h, &n, sizeof(n));
+    }
+    for (size_t i = 0; i < SAMPLES && run > 0; i++)
+        h = hash_more(h, t->data + (t->size - run) / (SAMPLES - 1) * i, run);
+    return h;
+}
+
+void model_identity(const struct model_files *files, const char *path, char *name, size_t size)
+{
+    const struct tensor_file *tensors = model_files_tensors(files);
+    uint64_t h = HASH_START;
+    size_t end = strlen(path), start;
+
+    for (size_t i = 0; i < tensors->n_entries; i++)
+        h = hash_tensor(h, &tensors->entries[i]);
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    for (start = end; start > 0 && path[start - 1] != '/'; start--)
+        ;
+    if (end - start > 5 && memcmp(path + end - 5, ".gguf", 5) == 0)
+        end -= 5;
+    if (end - start > size - sizeof("@0123456789abcdef"))
+        end = start + size - sizeof("@0123456789abcdef");
+    snprintf(name, size, "%.*s@%016llx", (int)(end - start), path + start,
+             (unsigned long long)hash_mix(h));
+    for (char *p = name; *p; p++) { /* file names may be any bytes, records are UTF-8 */
+        if (*p < ' ' || *p > '~')
+            *p = '_';
+    }
+}

@@ -1,0 +1,72 @@
+/* A heap of the k best so far with the worst of them on top: most logits of a row fail at the
+ * comparison with the top, so a row costs little more than reading it. */
+#include "run/candidates.h"
+
+#include <stdbool.h>
+
+/* Does a come before b? */
+static bool better(struct candidate a, struct candidate b)
+{
+    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
+}
+
+/* Puts c at the top of the heap of n and moves it down to its place: worse ones above. */
+static void sift_down(struct candidate *heap, int n, struct candidate c)
+{
+    int i = 0;
+
+    for (;;) {
+        int child = 2 * i + 1;
+
+        if (child >= n)
+            break;
+        if (child + 1 < n && better(heap[child], heap[child + 1]))
+            child++;
+        if (!better(c, heap[child]))
+            break;
+        heap[i] = heap[child];
+        i = child;
+    }
+    heap[i] = c;
+}
+
+static void sift_up(struct candidate *heap, int i, struct candidate c)
+{
+    while (i > 0 && better(heap[(i - 1) / 2], c)) {
+        heap[i] = heap[(i - 1) / 2];
+        i = (i - 1) / 2;
+    }
+    heap[i] = c;
+}
+
+int32_t candidates_first(const float *logits, int n)
+{
+    int32_t best = 0;
+
+    for (int32_t id = 1; id < n; id++) {
+        if (logits[id] > logits[best])
+            best = id;
+    }
+    return best;
+}
+
+int candidates_best(const float *logits, int n, int k, struct candidate *best)
+{
+    const int kept = k < n ? k : n;
+
+    if (kept < 1)
+        return 0;
+    for (int32_t id = 0; id < kept; id++)
+        sift_up(best, id, (struct candidate){logits[id], id});
+    for (int32_t id = kept; id < n; id++) {
+        if (logits[id] > best[0].logit) /* an equal one has a higher id: not better */
+            sift_down(best, kept, (struct candidate){logits[id], id});
+    }
+    for (int left = kept - 1; left > 0; left--) { /* heap sort: the worst goes last */
+        const struct candidate worst = best[0];
+
+        sift_down(best, left, best[left]);
+        best[left] = worst;
+    }
+    return kept;
+}
