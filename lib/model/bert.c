@@ -1,0 +1,148 @@
+#include "model/bert.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "compute/kv_cache.h"
+
+struct bert {
+    const struct backend *backend;
+    struct device *device;
+    struct model_config config;
+    struct bert_weights weights;
+    struct kv_cache *kv; /* of one layer: each layer writes over the one before */
+    int max_rows, max_segments;
+    /* on the device, [max_rows][...] */
+    float *x;         /* [dim] */
+    float *q, *k, *v; /* [dim] */
+    float *attended;  /* [dim] */
+    float *added;     /* [dim] what a half of a layer, or an embedding, adds to x */
+    float *inner;     /* [ffn_dim] */
+};
+
+static bool alloc_scratch(struct bert *b, struct status *status)
+{
+    const size_t n = (size_t)b->max_rows * (size_t)b->config.dim;
+    float **const all[] = {&b->x, &b->q, &b->k, &b->v, &b->attended, &b->added};
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        *all[i] = b->backend->alloc(b->device, n, status);
+        if (!*all[i])
+            return false;
+    }
+    b->inner =
+        b->backend->alloc(b->device, (size_t)b->max_rows * (size_t)b->config.ffn_dim, status);
+    return b->inner != NULL;
+}
+
+struct bert *bert_open(const struct model_files *files, const struct backend *backend,
+                       struct device *device, int max_rows, int max_segments, struct status *status)
+{
+    struct bert *b = memory_zeroed(1, sizeof(*b));
+    const struct model_config *c = &files->config;
+    const int max_blocks = kv_cache_blocks(max_rows) + max_segments;
+
+    b->backend = backend;
+    b->device = device;
+    b->config = *c;
+    b->max_rows = max_rows;
+    b->max_segments = max_segments;
+    if (!bert_weights_load(&b->weights, files, backend, device, status) ||
+        !alloc_scratch(b, status) ||
+        !(b->kv = kv_cache_open(backend, device, 1, c->n_kv_heads, c->head_dim, max_segments,
+                                max_blocks, status))) {
+        bert_close(b);
+        return NULL;
+    }
+    return b;
+}
+
+void bert_close(struct bert *b)
+{
+    if (!b)
+        return;
+
+    float *const all[] = {b->x, b->q, b->k, b->v, b->attended, b->added, b->inner};
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        b->backend->free(b->device, all[i]);
+    kv_cache_close(b->kv);
+    bert_weights_release(&b->weights, b->config.n_layers, b->backend, b->device);
+    free(b);
+}
+
+static void embed(struct bert *b, const struct batch *batch)
+{
+    const struct backend *op = b->backend;
+    struct device *d = b->device;
+    const struct bert_weights *w = &b->weights;
+    const int n = batch->n_rows, dim = b->config.dim;
+    const size_t count = (size_t)n * (size_t)dim;
+
+    op->embed(d, b->x, w->word_embeddings, batch->tokens, n);
+    op->embed(d, b->added, w->token_type_embeddings, batch->types, n);
+    op->add(d, b->x, b->added, count);
+    op->embed(d, b->added, w->position_embeddings, batch->positions, n);
+    op->add(d, b->x, b->added, count);
+    op->layernorm(d, b->x, b->x, w->embeddings_norm.weight, w->embeddings_norm.bias, n, dim,
+                  b->config.norm_eps);
+}
+
+static void layer(struct bert *b, const struct batch *batch, const struct bert_layer *w)
+{
+    const struct backend *op = b->backend;
+    struct device *d = b->device;
+    const struct model_config *c = &b->config;
+    const int n = batch->n_rows;
+    const size_t count = (size_t)n * (size_t)c->dim;
+
+    op->linear(d, b->q, b->x, w->query.weight, w->query.bias, n);
+    op->linear(d, b->k, b->x, w->key.weight, w->key.bias, n);
+    op->linear(d, b->v, b->x, w->value.weight, w->value.bias, n);
+    op->kv_append(d, b->kv, 0, b->k, b->v, batch);
+    op->attention(d, b->attended, b->q, b->kv, 0, batch, c->n_heads, false);
+    op->linear(d, b->added, b->attended, w->attention_output.weight, w->attention_output.bias, n);
+    op->add(d, b->x, b->added, count);
+    op->layernorm(d, b->x, b->x, w->attention_output_norm.weight, w->attention_output_norm.bias, n,
+                  c->dim, c->norm_eps);
+    op->linear(d, b->inner, b->x, w->intermediate.weight, w->intermediate.bias, n);
+    op->gelu(d, b->inner, (size_t)n * (size_t)c->ffn_dim);
+    op->linear(d, b->added, b->inner, w->output.weight, w->output.bias, n);
+    op->add(d, b->x, b->added, count);
+    op->layernorm(d, b->x, b->x, w->output_norm.weight, w->output_norm.bias, n, c->dim,
+                  c->norm_eps);
+}
+
+/* The slots' room for the batch: whole texts, so each begins anew. */
+static bool take_slots(struct bert *b, const struct batch *batch, struct status *status)
+{
+    for (int i = 0; i < batch->n_segments; i++) {
+        const struct segment *s = &batch->segments[i];
+
+        if (!kv_cache_reserve(b->kv, s->slot, s->n_rows))
+            return status_fail(status, STATUS_INTERNAL, "no room for %d tokens in the encoder",
+                               s->n_rows);
+        if (!kv_cache_grow(b->kv, s->slot, s->n_rows, status))
+            return false;
+    }
+    return true;
+}
+
+bool bert_forward(struct bert *b, const struct batch *batch, float *hidden, struct status *status)
+{
+    bool ok;
+
+    assert(batch->n_rows <= b->max_rows && batch->n_segments <= b->max_segments);
+    ok = take_slots(b, batch, status);
+    if (ok) {
+        embed(b, batch);
+        for (int i = 0; i < b->config.n_layers; i++)
+            layer(b, batch, &b->weights.layers[i]);
+        b->backend->to_host(b->device, hidden, b->x, (size_t)batch->n_rows * (size_t)b->config.dim);
+        ok = b->backend->finish(b->device, status);
+    }
+    for (int i = 0; i < batch->n_segments; i++)
+        kv_cache_free_slot(b->kv, batch->segments[i].slot);
+    return ok;
+}
