@@ -1,5 +1,5 @@
 /* The files of one model, opened and checked: a Hugging Face folder (config.json and
- * model.safetensors) or a GGUF file, told apart by what they are, not by their names.
+ * model.safetensors), a GGUF file, or a folder with nothing but one (formats/model_location.h).
  *
  * Tensors are asked for by their Hugging Face names, whatever the container calls them:
  *   model.embed_tokens.weight, model.layers.N.self_attn.q_proj.weight, ..., model.norm.weight,
@@ -15,6 +15,7 @@
 
 struct model_files {
     struct model_config config;
+    char *path; /* ours; the folder, or the GGUF file itself */
     bool is_gguf;
     struct gguf gguf;               /* where is_gguf */
     struct tensor_file safetensors; /* where not */
