@@ -57,13 +57,13 @@ void neighbours_release(struct neighbours *neighbours)
     *neighbours = (struct neighbours){0};
 }
 
-/* pos may be any 64-bit integer, so the distance is taken without overflow. */
-static bool within(const struct passage *a, const struct passage *b, size_t window)
+/* How far apart, UINT64_MAX in different documents. pos may be any 64-bit integer: no overflow. */
+static uint64_t distance(const struct passage *a, const struct passage *b)
 {
-    const uint64_t distance =
-        a->pos > b->pos ? (uint64_t)a->pos - (uint64_t)b->pos : (uint64_t)b->pos - (uint64_t)a->pos;
-
-    return text_equals(a->doc, b->doc) && distance <= window;
+    if (!text_equals(a->doc, b->doc))
+        return UINT64_MAX;
+    return a->pos > b->pos ? (uint64_t)a->pos - (uint64_t)b->pos
+                           : (uint64_t)b->pos - (uint64_t)a->pos;
 }
 
 static void each_in_order(const struct neighbours *neighbours, size_t index, size_t window,
@@ -76,6 +76,20 @@ static void each_in_order(const struct neighbours *neighbours, size_t index, siz
     for (size_t i = from; i <= to; i++)
         if (i != index)
             visit(context, i);
+}
+
+/* False once `other`, and all behind it, are too far. */
+static bool visit_if_near(const struct neighbours *neighbours, size_t index, size_t other,
+                          size_t window, neighbours_visit *visit, void *context)
+{
+    const struct passage *list = neighbours->passages->list;
+    const uint64_t apart = distance(&list[index], &list[other]);
+
+    if (apart > window)
+        return false;
+    if (apart > 0)
+        visit(context, other);
+    return true;
 }
 
 void neighbours_each(const struct neighbours *neighbours, size_t index, size_t window,
@@ -91,18 +105,10 @@ void neighbours_each(const struct neighbours *neighbours, size_t index, size_t w
     if (!list[index].placed)
         return;
     at = neighbours->place_of[index];
-    for (size_t i = at; i-- > 0;) {
-        const size_t other = neighbours->by_place[i];
-
-        if (!within(&list[index], &list[other], window))
+    for (size_t i = at; i-- > 0;)
+        if (!visit_if_near(neighbours, index, neighbours->by_place[i], window, visit, context))
             break;
-        visit(context, other);
-    }
-    for (size_t i = at + 1; i < neighbours->n_placed; i++) {
-        const size_t other = neighbours->by_place[i];
-
-        if (!within(&list[index], &list[other], window))
+    for (size_t i = at + 1; i < neighbours->n_placed; i++)
+        if (!visit_if_near(neighbours, index, neighbours->by_place[i], window, visit, context))
             break;
-        visit(context, other);
-    }
 }

@@ -1,8 +1,9 @@
 /* Which passages stand next to which.
  *
- * Where passages have a place, the neighbours of one are those of the same `doc` whose `pos` is at
- * most `window` away, and a passage without a place has none. Where no passage has one, the list
- * itself is the document: neighbours are at most `window` away in input order.
+ * Where passages have a place, the neighbours of one are those of the same `doc` whose `pos` is 1
+ * to `window` away (not those at the same `pos`), and a passage without a place has none. Where no
+ * passage has one, the list itself is the document: neighbours are at most `window` away in input
+ * order.
  */
 #ifndef RANK_NEIGHBOURS_H
 #define RANK_NEIGHBOURS_H

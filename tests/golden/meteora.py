@@ -78,7 +78,7 @@ def neighbours(places, j, window):
         return []
     doc, pos = places[j]
     return [i for i in range(n) if i != j and places[i] is not None and places[i][0] == doc
-            and abs(places[i][1] - pos) <= window]
+            and 1 <= abs(places[i][1] - pos) <= window]
 
 
 def select(n, similarity, pooled, cut, window, places, pair=True):
