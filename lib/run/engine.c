@@ -1,0 +1,42 @@
+#include "run/engine.h"
+
+#include "base/cpu_count.h"
+#include "formats/json_write.h"
+
+bool engine_open(struct engine *e, const char *model_path, const char *device_name, int threads,
+                 struct status *status)
+{
+    struct device_options options;
+
+    *e = (struct engine){.threads = threads > 0 ? threads : cpu_count().threads};
+    options = (struct device_options){.n_threads = e->threads};
+    e->backend = backend_find(device_name, status);
+    if (!e->backend)
+        return false;
+    e->device = e->backend->open(&options, status);
+    if (e->device)
+        e->model = model_open(model_path, e->backend, e->device, status);
+    if (!e->model) {
+        engine_close(e);
+        return false;
+    }
+    return true;
+}
+
+void engine_close(struct engine *e)
+{
+    model_close(e->model);
+    if (e->device)
+        e->backend->close(e->device);
+    *e = (struct engine){0};
+}
+
+void engine_write_stats(const struct engine *e, struct buf *members)
+{
+    json_write_name(members, "model");
+    json_write_string(members, text_of(e->model->name));
+    json_write_name(members, "device");
+    json_write_string(members, text_of(e->backend->describe(e->device)));
+    json_write_name(members, "threads");
+    json_write_int(members, e->threads);
+}

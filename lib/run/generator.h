@@ -1,0 +1,67 @@
+/* Records -> generations: prompt, sequences, text, rationales.
+ *
+ *   generator_begin    record -> prompt tokens -> one sequence a sample, queued
+ *   generator_step     one step of the scheduler
+ *   generator_next_done -> generation_write: the members that the record gets
+ */
+#ifndef RUN_GENERATOR_H
+#define RUN_GENERATOR_H
+
+#include "base/buf.h"
+#include "base/status.h"
+#include "formats/recipe.h"
+#include "formats/record.h"
+#include "model/model.h"
+#include "run/sampler.h"
+#include "text/prompt.h"
+
+struct generator_options {
+    const struct recipe *recipe; /* not ours; outlives the generator */
+    struct sampling sampling;    /* key and stream are set for each sample */
+    int max_tokens;              /* >= 1 */
+    const struct text *stops;    /* not ours; none empty */
+    int n_stops;
+    int n_samples; /* >= 1 */
+    uint64_t seed;
+    size_t max_length; /* tokens of a prompt, as asked for; 0: the recipe's, or the context */
+    enum truncate truncate;
+    int batch;   /* sequences at a time */
+    int threads; /* >= 1 */
+};
+
+struct generator;
+
+/* What a record asked for, until its members are written. */
+struct generation;
+
+/* `model` must outlive it. STATUS_CONFIG: the recipe does not fit the model. */
+struct generator *generator_open(const struct model *model, const struct generator_options *options,
+                                 struct status *status) MUST_CHECK;
+void generator_close(struct generator *generator); /* NULL allowed; after all generations */
+
+/* Takes a record in; owner is the caller's, see generation_owner. NULL and STATUS_INPUT when the
+ * record cannot be done, as prompt_make and scheduler_submit say. */
+struct generation *generator_begin(struct generator *generator, const struct record *record,
+                                   void *owner, struct status *status) MUST_CHECK;
+
+/* Goes on for one step; false ends the run. */
+bool generator_step(struct generator *generator, struct status *status) MUST_CHECK;
+
+/* A generation that is complete and was not handed out before; NULL: none. */
+struct generation *generator_next_done(struct generator *generator);
+void *generation_owner(const struct generation *generation);
+
+/* Appends `"rationales":[...],"generation":{...}` (`generations` with several samples; the
+ * rationales are those of the first). Rationales are read from prompts that the recipe wrote; a
+ * record that brought its own prompt, messages or tokens gets the generation alone. False with
+ * STATUS_INPUT if the model failed on it. */
+bool generation_write(const struct generation *generation, struct buf *members,
+                      struct status *status) MUST_CHECK;
+
+/* Gives a generation up, complete or not. NULL allowed. */
+void generation_free(struct generation *generation);
+
+/* `"prompt_tokens":..` and more for --stats. */
+void generator_write_stats(const struct generator *generator, struct buf *members);
+
+#endif
