@@ -86,8 +86,8 @@ void cli_parse(const struct cli_tool *tool, int argc, char **argv, struct cli_op
 enum cli_source cli_source(const struct cli_tool *tool, const struct cli_operands *operands,
                            const void *value);
 
-/* No operand and standard input a terminal: a short help on standard error, exit 64. */
-void cli_need_input(const struct cli_tool *tool, const struct cli_operands *operands);
+/* Nothing to read: a short help on standard error, exit 64. */
+_Noreturn void cli_no_input(const struct cli_tool *tool);
 
 /* "name: message" on standard error, with the usage line for STATUS_USAGE, and the end of the
  * program with the status's exit code. */
