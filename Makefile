@@ -34,8 +34,8 @@ C_TESTS = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c tests/op/*_te
 FUZZ_NAMES = $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 REPLAYS = $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/%_replay)
 FIXTURES = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/golden/make_*.c))
-# The writer of the small models, for any test that wants one (tests/golden/tiny.h).
-TINY = $(BUILD)/tests/golden/libtiny.a
+# What tests may share: golden rows (tests/golden/golden.h), small models (tests/golden/tiny.h).
+GOLDEN = $(BUILD)/tests/golden/libgolden.a
 BENCHES = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
 
 V ?= 0
@@ -143,10 +143,10 @@ $(BUILD)/man/%.1: bin/%.1.scd
 	$(Q)mkdir -p $(@D)
 	$(Q)SOURCE_DATE_EPOCH=0 scdoc <$< >$@
 
-$(BUILD)/tests/%_test: $(BUILD)/tests/%_test.o $(TINY) $(LIB)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(TINY) $(LIB) -lcmocka $(LDLIBS)
+$(BUILD)/tests/%_test: $(BUILD)/tests/%_test.o $(GOLDEN) $(LIB)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(GOLDEN) $(LIB) -lcmocka $(LDLIBS)
 
-$(TINY): $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/golden/tiny_*.c))
+$(GOLDEN): $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/golden/make_%,$(wildcard tests/golden/*.c)))
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^
 
@@ -156,8 +156,8 @@ $(BUILD)/tests/fuzz/%_replay: $(BUILD)/tests/fuzz/%_fuzz.o $(BUILD)/tests/fuzz/r
 $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(LIB)
 	$(Q)$(CC) -fsanitize=fuzzer,address,undefined -pthread -o $@ $< $(LIB) $(LDLIBS)
 
-$(BUILD)/tests/golden/make_%: $(BUILD)/tests/golden/make_%.o $(TINY) $(LIB)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(TINY) $(LIB) $(LDLIBS)
+$(BUILD)/tests/golden/make_%: $(BUILD)/tests/golden/make_%.o $(GOLDEN) $(LIB)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(GOLDEN) $(LIB) $(LDLIBS)
 
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Makes the golden files again, all of them or those named: make.sh [NAME...]. See README.md.
+# $PYTHON has the packages; models, data and build as tests/run.sh finds them.
+set -eu
+cd "$(dirname "$0")/../.."
+here=tests/golden
+python=${PYTHON:-python3}
+build=${MEDRAT_BUILD:-build/release}
+models=${MEDRAT_MODELS:-models}
+data=${MEDRAT_DATA:-../shared/data}
+smollm2=$models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+tiny=$build/tiny
+
+[ $# -gt 0 ] || set -- tiny losses greedy embeddings meteora
+for name; do
+    case $name in
+    tiny)
+        mkdir -p "$tiny"
+        "$build/tests/golden/make_tiny" "$tiny"
+        "$python" $here/losses.py tiny "$tiny" $here/tiny_losses.jsonl
+        "$python" $here/embeddings.py tiny "$tiny/bert-f32" $here/tiny_embeddings.jsonl
+        ;;
+    losses)
+        "$python" $here/losses.py smollm2 "$smollm2" "$data/rationales/val.jsonl" \
+            $here/smollm2_losses.jsonl
+        ;;
+    greedy)
+        "$python" $here/greedy.py "$smollm2" $here/greedy.jsonl
+        ;;
+    embeddings)
+        "$python" $here/embeddings.py minilm "$models/minilm" $here/minilm_embeddings.jsonl
+        ;;
+    meteora)
+        "$python" $here/meteora.py
+        ;;
+    *)
+        echo "make.sh: no golden file is called '$name'" >&2
+        exit 64
+        ;;
+    esac
+done

@@ -1,0 +1,59 @@
+/* all-MiniLM-L6-v2's embeddings agree with sentence-transformers. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/golden/golden.h"
+
+enum { N_SLOW_TEXTS = 12 };
+
+/* Ours and theirs are both f32: what is left is the rounding of the golden file, 1e-9. */
+static const double min_cosine = 0.9999;
+
+static json_t *rows;
+static const char *model_path;
+
+static void embeddings_agree(const char *kernels, size_t n)
+{
+    struct golden_device d;
+
+    if (!golden_device_open(&d, kernels, 2))
+        return;
+    const double least = golden_least_cosine(&d, model_path, rows, n);
+
+    printf("# %zu texts, least cosine 1 - %.2g\n", n, 1 - least);
+    assert_true(least > min_cosine);
+    golden_device_close(&d);
+}
+
+static void embeddings_agree_with_sentence_transformers_on_the_avx2_kernels(void **state)
+{
+    (void)state;
+    embeddings_agree("avx2", json_array_size(rows));
+}
+
+static void embeddings_agree_with_sentence_transformers_on_the_scalar_kernels(void **state)
+{
+    (void)state;
+    embeddings_agree("scalar", N_SLOW_TEXTS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(embeddings_agree_with_sentence_transformers_on_the_avx2_kernels),
+        cmocka_unit_test(embeddings_agree_with_sentence_transformers_on_the_scalar_kernels),
+    };
+    struct buf path = {0};
+    int n_failed;
+
+    model_path = golden_model("minilm", &path);
+    rows = golden_rows("minilm_embeddings.jsonl");
+    n_failed = cmocka_run_group_tests_name("golden_minilm", tests, NULL, NULL);
+    json_decref(rows);
+    buf_release(&path);
+    return n_failed;
+}
