@@ -1,0 +1,185 @@
+/* The options that several tools share: each row stands here once, a tool lists the macros it
+ * wants in its table. Options that would mean nothing to a tool are not in it.
+ *
+ *     static struct common_args args = COMMON_ARGS_INIT;
+ *     static const struct cli_option options[] = {
+ *         {.kind = CLI_HEADING, .help = "Model"}, COMMON_MODEL_ROW(args), ...
+ *         COMMON_RECORD_OPTIONS(args),
+ *     };
+ */
+#ifndef CLI_COMMON_OPTIONS_H
+#define CLI_COMMON_OPTIONS_H
+
+#include <limits.h>
+#include <stdint.h>
+
+#include "cli/cli.h"
+#include "cli/stream.h"
+
+struct common_max_errors {
+    double value;
+    bool percent;
+};
+
+struct common_expect {
+    bool set;
+    uint64_t n;
+    const char *file; /* NULL: n */
+};
+
+struct common_args {
+    const char *output, *errors, *stats;
+    int on_error, existing, format; /* enum stream_on_error, _existing, _format */
+    struct common_max_errors max_errors;
+    struct common_expect expect;
+    size_t max_line;
+    int progress; /* -1: only on a terminal */
+    bool quiet, verbose;
+    const char *query;
+    const char *model;
+    int device;  /* index into common_options_devices */
+    int threads; /* 0: common_options_threads decides */
+    int batch;
+    uint64_t seed;
+};
+
+#define COMMON_ARGS_INIT                                                                           \
+    {                                                                                              \
+        .max_line = STREAM_MAX_LINE_DEFAULT, .progress = -1, .batch = 16                           \
+    }
+
+extern const char *const common_options_devices[];  /* cpu, auto */
+extern const char *const common_options_on_error[]; /* emit, skip, fail */
+extern const char *const common_options_existing[]; /* error, replace, keep */
+extern const char *const common_options_format[];   /* jsonl, lines */
+extern const char *const common_options_truncate[]; /* head, tail, error */
+cli_parse_function common_options_max_errors;       /* N or P% into struct common_max_errors */
+cli_parse_function common_options_expect;           /* N or FILE into struct common_expect */
+
+#define COMMON_MODEL_ROW(args, preset)                                                             \
+    {                                                                                              \
+        .name = "model", .letter = 'm', .kind = CLI_STRING, .value = &(args).model,                \
+        .argument = "PATH", .fallback = preset,                                                    \
+        .help = "the model: a folder, a file, or the name of an installed model"                   \
+    }
+
+#define COMMON_DEVICE_ROW(args)                                                                    \
+    {                                                                                              \
+        .name = "device", .kind = CLI_CHOICE, .value = &(args).device, .argument = "NAME",         \
+        .choices = common_options_devices, .help = "where to compute"                              \
+    }
+
+#define COMMON_THREADS_ROW(args)                                                                   \
+    {                                                                                              \
+        .name = "threads", .kind = CLI_INT, .value = &(args).threads, .min = 1, .max = 1024,       \
+        .argument = "N", .fallback = "the physical cores this process may use",                    \
+        .help = "threads to compute with; results do not depend on it"                             \
+    }
+
+#define COMMON_BATCH_ROW(args)                                                                     \
+    {                                                                                              \
+        .name = "batch", .letter = 'b', .kind = CLI_INT, .value = &(args).batch, .min = 1,         \
+        .max = 1024, .argument = "N",                                                              \
+        .help =                                                                                    \
+            "texts computed together; more is faster and takes memory; results do not depend on "  \
+            "it"                                                                                   \
+    }
+
+#define COMMON_SEED_ROW(args)                                                                      \
+    {                                                                                              \
+        .name = "seed", .kind = CLI_UINT64, .value = &(args).seed, .argument = "N",                \
+        .help = "number from which all random choices follow"                                      \
+    }
+
+/* For the tools that read plain questions too. */
+#define COMMON_QUESTION_OPTIONS(args)                                                              \
+    {.name = "query",                                                                              \
+     .kind = CLI_STRING,                                                                           \
+     .value = &(args).query,                                                                       \
+     .argument = "TEXT",                                                                           \
+     .help = "this one question instead of any input"},                                            \
+    {                                                                                              \
+        .name = "format", .kind = CLI_CHOICE, .value = &(args).format, .argument = "NAME",         \
+        .choices = common_options_format,                                                          \
+        .help = "what a line is: a JSON object, or (lines) a plain question"                       \
+    }
+
+/* For every tool: records in, records out, and what is said about it. */
+#define COMMON_RECORD_OPTIONS(args)                                                                \
+    {.kind = CLI_HEADING, .help = "Records"},                                                      \
+        {.name = "output",                                                                         \
+         .letter = 'o',                                                                            \
+         .kind = CLI_STRING,                                                                       \
+         .value = &(args).output,                                                                  \
+         .argument = "FILE",                                                                       \
+         .help = "write here instead of standard output; appears only when complete; gzip by "     \
+                 "the name's .gz"},                                                                \
+        {.name = "on-error",                                                                       \
+         .kind = CLI_CHOICE,                                                                       \
+         .value = &(args).on_error,                                                                \
+         .argument = "HOW",                                                                        \
+         .choices = common_options_on_error,                                                       \
+         .help = "what becomes of a record that fails: an error record in its place, nothing, or " \
+                 "the end of the run"},                                                            \
+        {.name = "max-errors",                                                                     \
+         .kind = CLI_CUSTOM,                                                                       \
+         .value = &(args).max_errors,                                                              \
+         .parse = common_options_max_errors,                                                       \
+         .argument = "N|P%",                                                                       \
+         .fallback = "0",                                                                          \
+         .help = "exit 0 while no more records than this fail, as a number or a share"},           \
+        {.name = "errors",                                                                         \
+         .kind = CLI_STRING,                                                                       \
+         .value = &(args).errors,                                                                  \
+         .argument = "FILE",                                                                       \
+         .help = "write failed lines here, as they came, with line number and reason"},            \
+        {.name = "expect",                                                                         \
+         .kind = CLI_CUSTOM,                                                                       \
+         .value = &(args).expect,                                                                  \
+         .parse = common_options_expect,                                                           \
+         .argument = "N|FILE",                                                                     \
+         .help = "with -o: the output appears only if N records came in, or as many as FILE has"}, \
+        {.name = "existing",                                                                       \
+         .kind = CLI_CHOICE,                                                                       \
+         .value = &(args).existing,                                                                \
+         .argument = "HOW",                                                                        \
+         .choices = common_options_existing,                                                       \
+         .help = "what to do with members that are there already: fail the record, replace "       \
+                 "them, or keep them and fill gaps"},                                              \
+        {.name = "max-line",                                                                       \
+         .kind = CLI_SIZE,                                                                         \
+         .value = &(args).max_line,                                                                \
+         .min = 1,                                                                                 \
+         .max = 1024.0 * 1024 * 1024,                                                              \
+         .argument = "BYTES",                                                                      \
+         .help = "a longer line fails; K, M and G are understood"},                                \
+        {.kind = CLI_HEADING, .help = "Messages"},                                                 \
+        {.name = "stats",                                                                          \
+         .kind = CLI_STRING,                                                                       \
+         .value = &(args).stats,                                                                   \
+         .argument = "FILE",                                                                       \
+         .help = "write statistics of the run here, as JSON"},                                     \
+        {.name = "progress",                                                                       \
+         .kind = CLI_SWITCH,                                                                       \
+         .value = &(args).progress,                                                                \
+         .fallback = "on a terminal",                                                              \
+         .help = "show records, rate and remaining time on standard error"},                       \
+        {.name = "quiet",                                                                          \
+         .letter = 'q',                                                                            \
+         .kind = CLI_FLAG,                                                                         \
+         .value = &(args).quiet,                                                                   \
+         .help = "only what ends the run"},                                                        \
+    {                                                                                              \
+        .name = "verbose", .letter = 'v', .kind = CLI_FLAG, .value = &(args).verbose,              \
+        .help = "say what is used, and a summary at the end"                                       \
+    }
+
+/* What the stream needs. Ends the program with the short help when there is nothing to read, and
+ * with a message when options do not fit together or a file cannot be read. */
+void common_options_stream(const struct cli_tool *tool, struct common_args *args,
+                           const struct cli_operands *operands, struct stream_options *stream);
+
+/* --threads, else what the machine gives (base/cpu_count.h). */
+int common_options_threads(const struct common_args *args);
+
+#endif
