@@ -9,8 +9,8 @@ build/*/*) config=${1#build/} && config=${config%%/*} ;;
 esac
 MEDRAT_BUILD=$PWD/build/$config
 MEDRAT_BIN=$MEDRAT_BUILD/bin
-MEDRAT_CONFIG=$config
-export MEDRAT_BUILD MEDRAT_BIN MEDRAT_CONFIG
+MEDRAT_BUILD_CONFIG=$config
+export MEDRAT_BUILD MEDRAT_BIN MEDRAT_BUILD_CONFIG
 # The tests decide what a tool sees, not the shell that runs them.
 unset MEDRAT_THREADS MEDRAT_BATCH MEDRAT_MODEL MEDRAT_SHARE MEDRAT_NO_DEFAULT
 MEDRAT_MODELS=${MEDRAT_MODELS:-$PWD/models}

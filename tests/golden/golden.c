@@ -129,7 +129,7 @@ _Noreturn void golden_skip(const char *why)
 
 const char *golden_model(const char *folder, struct buf *path)
 {
-    const char *config = getenv("MEDRAT_CONFIG"), *models = getenv("MEDRAT_MODELS");
+    const char *config = getenv("MEDRAT_BUILD_CONFIG"), *models = getenv("MEDRAT_MODELS");
     struct stat entry;
 
     if (config && strcmp(config, "release") != 0) {
