@@ -1,0 +1,263 @@
+/* Attention over the blocks of the KV cache.
+ *
+ * The rows of a segment are its pairs of (token, head of the kv head's group): heads that share
+ * keys and values share a tile. An item is up to ITEM_ROWS such rows of one kv head. It goes over
+ * the sequence's blocks from the first: products of its tiles with 64 keys, a softmax that goes on
+ * from the blocks before, and the weighted sum of 64 values. What a row reads ends at the last
+ * token it may see, and each of its sums runs over the tokens in order, so a row's bits depend
+ * neither on how its prompt was cut nor on its tile. */
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compute/kv_cache.h"
+#include "cpu/cpu_device.h"
+
+enum { ITEM_TILES = 4, ITEM_ROWS = ITEM_TILES * TILE_ROWS };
+
+struct attention_job {
+    struct device *device;
+    float *out;
+    const float *q;
+    const struct kv_cache *kv;
+    const struct batch *batch;
+    int layer, n_heads, group; /* group: heads a kv head */
+    bool causal;
+    float factor; /* 1 / sqrt(head_dim) */
+};
+
+/* One item on its way; the arrays are in scratch. */
+struct attention_item {
+    const struct attention_job *job;
+    const struct segment *segment;
+    int kv_head, first, n_rows; /* rows of the segment: first .. first + n_rows */
+    float *q, *sums;            /* [n_rows][padded_dim] */
+    float *scores;              /* [TILE_ROWS][KV_BLOCK_TOKENS] */
+    float max[ITEM_ROWS], total[ITEM_ROWS];
+};
+
+size_t cpu_attention_scratch(void)
+{
+    return 2 * ITEM_ROWS * KV_MAX_HEAD_DIM + TILE_ROWS * KV_BLOCK_TOKENS;
+}
+
+static int min_int(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+/* Where in q and out row `row` of the item lies. */
+static size_t place(const struct attention_item *item, int row)
+{
+    const struct attention_job *job = item->job;
+    const int at = item->first + row;
+    const int token = item->segment->first_row + at / job->group;
+    const int head = item->kv_head * job->group + at % job->group;
+
+    return ((size_t)token * (size_t)job->n_heads + (size_t)head) * (size_t)job->kv->head_dim;
+}
+
+/* How many tokens of its slot row `row` may see. */
+static int n_visible(const struct attention_item *item, int row)
+{
+    const struct segment *s = item->segment;
+
+    if (!item->job->causal)
+        return s->position + s->n_rows;
+    return s->position + (item->first + row) / item->job->group + 1;
+}
+
+/* Rows [row, row + n) of the item against the block that begins at token `start`. */
+static void attend_tile(struct attention_item *item, int row, int n, const float *keys, int start)
+{
+    const struct attention_job *job = item->job;
+    const struct cpu_kernels *kernels = job->device->kernels;
+    const size_t dim = (size_t)job->kv->head_dim, padded = (size_t)job->kv->padded_dim;
+    const float *values = keys + KV_BLOCK_TOKENS * padded;
+    const int most = min_int(n_visible(item, row + n - 1) - start, KV_BLOCK_TOKENS);
+    const int least = min_int(n_visible(item, row) - start, KV_BLOCK_TOKENS);
+    const int common = least > 0 ? least : 0;
+    float *sums = item->sums + (size_t)row * padded;
+
+    if (most <= 0)
+        return;
+    for (int t = 0; t < most; t += KV_LANES)
+        kernels->tile(item->scores + t, KV_BLOCK_TOKENS, KV_LANES, item->q + (size_t)row * padded,
+                      padded, n, keys + (size_t)t * padded, dim, false);
+    for (int r = 0; r < n; r++) {
+        const int seen = min_int(n_visible(item, row + r) - start, KV_BLOCK_TOKENS);
+        float *row_sums = sums + (size_t)r * padded, shrink;
+
+        if (seen <= 0)
+            continue;
+        shrink = kernels->softmax_block(item->scores + r * KV_BLOCK_TOKENS, seen, job->factor,
+                                        &item->max[row + r], &item->total[row + r]);
+        if (shrink != 1.0f)
+            kernels->scale(row_sums, row_sums, shrink, padded);
+    }
+    for (size_t c = 0; c < padded; c += KV_LANES) {
+        const float *panel = values + c * KV_BLOCK_TOKENS;
+
+        if (common > 0)
+            kernels->tile(sums + c, padded, KV_LANES, item->scores, KV_BLOCK_TOKENS, n, panel,
+                          (size_t)common, true);
+        for (int r = 0; r < n; r++) {
+            const int seen = min_int(n_visible(item, row + r) - start, KV_BLOCK_TOKENS);
+
+            if (seen > common)
+                kernels->tile(sums + (size_t)r * padded + c, padded, KV_LANES,
+                              item->scores + r * KV_BLOCK_TOKENS + common, KV_BLOCK_TOKENS, 1,
+                              panel + (size_t)common * KV_LANES, (size_t)(seen - common), true);
+        }
+    }
+}
+
+static void attend(struct attention_item *item)
+{
+    const struct kv_cache *kv = item->job->kv;
+    const size_t offset = kv_cache_offset(kv, item->job->layer, item->kv_head);
+    const size_t dim = (size_t)kv->head_dim, padded = (size_t)kv->padded_dim;
+    const int most = n_visible(item, item->n_rows - 1);
+    const int n_tiles = (item->n_rows + TILE_ROWS - 1) / TILE_ROWS;
+
+    for (int r = 0; r < item->n_rows; r++) {
+        memcpy(item->q + (size_t)r * padded, item->job->q + place(item, r), dim * sizeof(float));
+        item->max[r] = -INFINITY;
+        item->total[r] = 0;
+    }
+    memset(item->sums, 0, (size_t)item->n_rows * padded * sizeof(float));
+    for (int b = 0; b * KV_BLOCK_TOKENS < most; b++) {
+        const float *keys = kv_cache_block(kv, item->segment->slot, b) + offset;
+
+        for (int t = 0; t < n_tiles; t++) {
+            const int row = item->n_rows * t / n_tiles, end = item->n_rows * (t + 1) / n_tiles;
+
+            attend_tile(item, row, end - row, keys, b * KV_BLOCK_TOKENS);
+        }
+    }
+    for (int r = 0; r < item->n_rows; r++)
+        item->job->device->kernels->scale(item->job->out + place(item, r),
+                                          item->sums + (size_t)r * padded, 1.0f / item->total[r],
+                                          dim);
+}
+
+/* Items of a segment: all kv heads of its first rows, then of the next. */
+static size_t n_items_of(const struct attention_job *job, const struct segment *s)
+{
+    const size_t n_rows = (size_t)s->n_rows * (size_t)job->group;
+
+    return (n_rows + ITEM_ROWS - 1) / ITEM_ROWS * (size_t)job->kv->n_kv_heads;
+}
+
+/* The segment that item belongs to: the last that begins at or before it. */
+static size_t segment_of(const struct attention_job *job, size_t item)
+{
+    size_t low = 0, high = (size_t)job->batch->n_segments;
+
+    while (high - low > 1) {
+        const size_t middle = low + (high - low) / 2;
+
+        if (job->device->items[middle] <= item)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void attention_item(void *context, size_t item, int thread)
+{
+    const struct attention_job *job = context;
+    const size_t s = segment_of(job, item), at = item - job->device->items[s];
+    const size_t n_kv_heads = (size_t)job->kv->n_kv_heads;
+    const struct segment *segment = &job->batch->segments[s];
+    struct attention_item it = {.job = job, .segment = segment};
+
+    it.kv_head = (int)(at % n_kv_heads);
+    it.first = (int)(at / n_kv_heads) * ITEM_ROWS;
+    it.n_rows = min_int(segment->n_rows * job->group - it.first, ITEM_ROWS);
+    it.q = job->device->scratch[thread];
+    it.sums = it.q + ITEM_ROWS * KV_MAX_HEAD_DIM;
+    it.scores = it.sums + ITEM_ROWS * KV_MAX_HEAD_DIM;
+    attend(&it);
+}
+
+static bool reserve_items(struct device *d, size_t n)
+{
+    size_t *grown;
+
+    if (n <= d->items_cap)
+        return true;
+    grown = n <= SIZE_MAX / sizeof(*grown) ? realloc(d->items, n * sizeof(*grown)) : NULL;
+    if (!grown)
+        return false;
+    d->items = grown;
+    d->items_cap = n;
+    return true;
+}
+
+void cpu_attention(struct device *d, float *out, const float *q, const struct kv_cache *kv,
+                   int layer, const struct batch *batch, int n_heads, bool causal)
+{
+    struct attention_job job = {.device = d,
+                                .out = out,
+                                .q = q,
+                                .kv = kv,
+                                .batch = batch,
+                                .layer = layer,
+                                .n_heads = n_heads,
+                                .group = n_heads / kv->n_kv_heads,
+                                .causal = causal,
+                                .factor = 1.0f / sqrtf((float)kv->head_dim)};
+    size_t n_items = 0;
+
+    assert(n_heads % kv->n_kv_heads == 0);
+    if (!reserve_items(d, (size_t)batch->n_segments)) {
+        cpu_device_fail(d, STATUS_MEMORY, "no memory for the segments of a batch");
+        return;
+    }
+    for (int i = 0; i < batch->n_segments; i++) {
+        d->items[i] = n_items;
+        n_items += n_items_of(&job, &batch->segments[i]);
+    }
+    thread_pool_for(d->pool, n_items, attention_item, &job);
+}
+
+/* One row: token t of a block becomes lane t % 16 of a key panel, and row t of the value panels. */
+static void append_row(const struct kv_cache *kv, int layer, int slot, int position, const float *k,
+                       const float *v)
+{
+    float *block = kv_cache_block(kv, slot, position / KV_BLOCK_TOKENS);
+    const size_t t = (size_t)(position % KV_BLOCK_TOKENS);
+    const size_t dim = (size_t)kv->head_dim, padded = (size_t)kv->padded_dim;
+
+    for (int h = 0; h < kv->n_kv_heads; h++, k += dim, v += dim) {
+        float *keys = block + kv_cache_offset(kv, layer, h);
+        float *values = keys + KV_BLOCK_TOKENS * padded + t * KV_LANES;
+
+        keys += t / KV_LANES * KV_LANES * padded + t % KV_LANES;
+        for (size_t i = 0; i < dim; i++)
+            keys[i * KV_LANES] = k[i];
+        for (size_t i = 0; i < dim; i++)
+            values[i / KV_LANES * KV_LANES * KV_BLOCK_TOKENS + i % KV_LANES] = v[i];
+    }
+}
+
+void cpu_kv_append(struct device *d, struct kv_cache *kv, int layer, const float *k, const float *v,
+                   const struct batch *batch)
+{
+    const size_t dim = (size_t)kv->n_kv_heads * (size_t)kv->head_dim;
+
+    (void)d;
+    for (int i = 0; i < batch->n_segments; i++) {
+        const struct segment *s = &batch->segments[i];
+
+        assert(kv_cache_blocks(s->position + s->n_rows) <= kv->slots[s->slot].n_blocks);
+        for (int r = 0; r < s->n_rows; r++) {
+            const size_t at = (size_t)(s->first_row + r) * dim;
+
+            append_row(kv, layer, s->slot, s->position + r, k + at, v + at);
+        }
+    }
+}

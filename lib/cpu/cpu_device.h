@@ -1,0 +1,72 @@
+/* The CPU as a device: its threads, its kernel set, and memory for what a step needs on the way.
+ *
+ * Operations run on the caller's thread and the pool's; all are done when they return. Scratch is
+ * taken when the device is opened and when a matrix is uploaded, not inside operations; only what
+ * depends on the batch (angles, the list of attention's items) grows, to the largest batch seen.
+ */
+#ifndef CPU_CPU_DEVICE_H
+#define CPU_CPU_DEVICE_H
+
+#include "base/status.h"
+#include "base/thread_pool.h"
+#include "compute/backend.h"
+#include "cpu/cpu_kernels.h"
+
+/* Rows of a batch that a linear layer works on with one expansion of the weights. */
+enum { LINEAR_ROWS = 192 };
+
+/* Rope's cosines and sines for the positions of the batch at hand. */
+struct cpu_angles {
+    int32_t *positions; /* [cap] ours */
+    float *cosine;      /* [cap * head_dim / 2] ours */
+    float *sine;
+    size_t cap, floats_cap;
+    int n, head_dim; /* what they were made for; n 0: nothing */
+    double theta;
+};
+
+struct device {
+    struct thread_pool *pool;
+    const struct cpu_kernels *kernels;
+    char description[64];
+    float **scratch; /* [threads][scratch_floats], ours, aligned to 64 */
+    size_t scratch_floats;
+    struct cpu_angles angles;
+    size_t *items; /* [items_cap] attention's first item of each segment, ours */
+    size_t items_cap;
+    struct status error; /* the first since the last finish */
+};
+
+/* At least n floats of scratch for each thread. */
+bool cpu_device_reserve(struct device *d, size_t n, struct status *status) MUST_CHECK;
+
+/* Keeps an error that an operation met, unless there is one already. */
+void cpu_device_fail(struct device *d, enum status_code code, const char *message);
+
+/* The operations, by the file they are in. */
+void cpu_linear(struct device *d, float *y, const float *x, const struct matrix *matrix,
+                const float *bias, int n);
+
+void cpu_kv_append(struct device *d, struct kv_cache *kv, int layer, const float *k, const float *v,
+                   const struct batch *batch);
+void cpu_attention(struct device *d, float *out, const float *q, const struct kv_cache *kv,
+                   int layer, const struct batch *batch, int n_heads, bool causal);
+
+void cpu_embed(struct device *d, float *y, const struct matrix *matrix, const int32_t *ids, int n);
+void cpu_rmsnorm(struct device *d, float *y, const float *x, const float *weight, int n, int dim,
+                 float eps);
+void cpu_layernorm(struct device *d, float *y, const float *x, const float *weight,
+                   const float *bias, int n, int dim, float eps);
+void cpu_add(struct device *d, float *y, const float *x, size_t count);
+void cpu_silu_mul(struct device *d, float *y, const float *gate, const float *up, size_t count);
+void cpu_gelu(struct device *d, float *y, size_t count);
+void cpu_rope(struct device *d, float *x, const int32_t *positions, int n, int n_heads,
+              int head_dim, double theta);
+void cpu_gather_rows(struct device *d, float *y, const float *x, const int32_t *rows, int n,
+                     int dim);
+
+/* Floats of scratch that a thread needs in attention, and in a linear layer of `cols` columns. */
+size_t cpu_attention_scratch(void);
+size_t cpu_linear_scratch(const struct cpu_kernels *kernels, size_t cols);
+
+#endif

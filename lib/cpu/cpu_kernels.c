@@ -1,0 +1,50 @@
+#include "cpu/cpu_kernels.h"
+
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+
+/* clang 14 does not know the feature by name */
+static bool has_f16c(void)
+{
+    unsigned a, b, c, d;
+
+    return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+}
+
+static bool has_avx2(void)
+{
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
+}
+#endif
+
+static bool has_any(void)
+{
+    return true;
+}
+
+const struct cpu_kernel_set cpu_kernel_sets[] = {
+#if defined(__x86_64__)
+    {&cpu_kernels_avx2, has_avx2},
+#endif
+    {&cpu_kernels_scalar, has_any},
+    {NULL, NULL},
+};
+
+const struct cpu_kernels *cpu_kernels_pick(const char *name, struct status *status)
+{
+    for (const struct cpu_kernel_set *set = cpu_kernel_sets; set->kernels; set++) {
+        if (name && name[0] && strcmp(name, set->kernels->name) != 0)
+            continue;
+        if (set->supported())
+            return set->kernels;
+        if (name && name[0]) {
+            status_set(status, STATUS_CONFIG, "MEDRAT_KERNELS: this CPU has no '%s'", name);
+            return NULL;
+        }
+    }
+    status_set(status, STATUS_CONFIG, "MEDRAT_KERNELS: no kernel set '%s'", name);
+    return NULL;
+}

@@ -1,0 +1,71 @@
+/* The inner loops of the CPU, one table a set of instructions. The rest of cpu/ is plain C over
+ * them. The scalar set accumulates in double and is what the others are held against.
+ *
+ * Each output element is a function of its own operands alone: elementwise loops compute a tail
+ * with the operations of the body, sums have one order.
+ */
+#ifndef CPU_CPU_KERNELS_H
+#define CPU_CPU_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "cpu/cpu_matrix.h"
+
+enum { TILE_ROWS = 6 };
+
+struct cpu_kernels {
+    const char *name;
+    /* Columns of a panel that are expanded and multiplied at a time, a multiple of QUANT_BLOCK;
+     * sums of several chunks go on from y's floats. SIZE_MAX: all of them. */
+    size_t chunk;
+
+    /* w[k][16] = columns [first, first + n) of a panel as floats; first a multiple of QUANT_BLOCK,
+     * n as well or up to the last column. w is aligned to 64. Never asked for F32. */
+    void (*expand)(float *w, const struct matrix *matrix, size_t panel, size_t first, size_t n);
+
+    /* y[r][c] (go_on: +)= sum over k of x[r][k] * w[k][c], k ascending, one rounding a step.
+     * 1 <= n_rows <= TILE_ROWS, 1 <= n_cols <= 16; w[n_k][16] aligned to 32. */
+    void (*tile)(float *y, size_t y_stride, int n_cols, const float *x, size_t x_stride, int n_rows,
+                 const float *w, size_t n_k, bool go_on);
+
+    /* One row; y may be x. */
+    void (*rmsnorm)(float *y, const float *x, const float *weight, size_t dim, float eps);
+    void (*layernorm)(float *y, const float *x, const float *weight, const float *bias, size_t dim,
+                      float eps);
+
+    /* Elementwise, as compute/backend.h defines them. */
+    void (*add)(float *y, const float *x, size_t n);
+    void (*silu_mul)(float *y, const float *gate, const float *up, size_t n);
+    void (*gelu)(float *y, size_t n);
+    void (*scale)(float *y, const float *x, float factor, size_t n);
+
+    /* One head: (a, b) -> (a cos - b sin, b cos + a sin), a = x[i], b = x[half + i]. */
+    void (*rope)(float *x, const float *cosine, const float *sine, size_t half);
+
+    /* A softmax that runs over blocks of KV_BLOCK_TOKENS products. The first n_seen >= 1 scores of
+     * this block become weights exp(score * factor - max), max and sum go on from those of the
+     * blocks before (-INFINITY and 0 at the first). Returns what sums of older blocks are to be
+     * multiplied by. */
+    float (*softmax_block)(float *scores, int n_seen, float factor, float *max, float *sum);
+};
+
+extern const struct cpu_kernels cpu_kernels_scalar;
+#if defined(__x86_64__)
+extern const struct cpu_kernels cpu_kernels_avx2;
+#endif
+
+/* The fastest set that this CPU has, or the one named (NULL or "": none named). NULL and
+ * STATUS_CONFIG when there is no such set, or this CPU lacks it. */
+const struct cpu_kernels *cpu_kernels_pick(const char *name, struct status *status) MUST_CHECK;
+
+/* All sets, fastest first, NULL behind the last: for tests and bench. supported: on this CPU. */
+struct cpu_kernel_set {
+    const struct cpu_kernels *kernels;
+    bool (*supported)(void);
+};
+extern const struct cpu_kernel_set cpu_kernel_sets[];
+
+#endif

@@ -1,0 +1,206 @@
+#include "cpu/cpu_matrix.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/float16.h"
+#include "base/memory.h"
+
+enum { ALIGNMENT = 64 };
+
+struct pack_job {
+    const struct tensor_view *view;
+    const int32_t *row_order;
+    struct matrix *matrix;
+    size_t row_size; /* bytes of the view's rows */
+};
+
+static uint16_t read_le16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] | p[1] << 8);
+}
+
+/* `size` bytes each of n elements, PANEL_ROWS apart in the panel. */
+static void pack_plain(uint8_t *panel, size_t lane, const uint8_t *row, size_t n, size_t size)
+{
+    for (size_t k = 0; k < n; k++)
+        memcpy(panel + (k * PANEL_ROWS + lane) * size, row + k * size, size);
+}
+
+static void pack_q8_0(uint8_t *panel, size_t lane, const uint8_t *row, size_t n_blocks)
+{
+    for (size_t b = 0; b < n_blocks; b++, panel += (size_t)PANEL_ROWS * 34, row += 34) {
+        memcpy(panel + 2 * lane, row, 2);
+        pack_plain(panel + 2 * (size_t)PANEL_ROWS, lane, row + 2, QUANT_BLOCK, 1);
+    }
+}
+
+/* Column k of a 4-bit block: the file keeps columns j and j + 16 in one byte. */
+static unsigned file_nibble(const uint8_t *q, size_t k)
+{
+    return k < QUANT_BLOCK / 2 ? q[k] & 15u : (unsigned)q[k - QUANT_BLOCK / 2] >> 4;
+}
+
+static void pack_4_bit(uint8_t *panel, size_t lane, const uint8_t *row, size_t n_blocks,
+                       size_t n_factors)
+{
+    const size_t row_bytes = 2 * n_factors + QUANT_BLOCK / 2;
+
+    for (size_t b = 0; b < n_blocks; b++, row += row_bytes) {
+        const uint8_t *q = row + 2 * n_factors;
+
+        for (size_t f = 0; f < n_factors; f++, panel += 2 * (size_t)PANEL_ROWS)
+            memcpy(panel + 2 * lane, row + 2 * f, 2);
+        for (size_t j = 0; j < QUANT_BLOCK / 2; j++, panel += PANEL_ROWS)
+            panel[lane] = (uint8_t)(file_nibble(q, 2 * j) | file_nibble(q, 2 * j + 1) << 4);
+    }
+}
+
+static void pack_panel(void *context, size_t item, int thread)
+{
+    const struct pack_job *job = context;
+    const struct tensor_view *v = job->view;
+    uint8_t *panel = job->matrix->data + item * job->matrix->panel_size;
+    const size_t n_blocks = v->cols / dtype_block_elements(v->dtype);
+
+    (void)thread;
+    if ((item + 1) * PANEL_ROWS > v->rows)
+        memset(panel, 0, job->matrix->panel_size);
+    for (size_t lane = 0; lane < PANEL_ROWS && item * PANEL_ROWS + lane < v->rows; lane++) {
+        const size_t i = item * PANEL_ROWS + lane;
+        const size_t from = job->row_order ? (size_t)job->row_order[i] : i;
+        const uint8_t *row = v->data + from * job->row_size;
+
+        switch (v->dtype) {
+        case DTYPE_Q8_0:
+            pack_q8_0(panel, lane, row, n_blocks);
+            break;
+        case DTYPE_Q4_0:
+            pack_4_bit(panel, lane, row, n_blocks, 1);
+            break;
+        case DTYPE_Q4_1:
+            pack_4_bit(panel, lane, row, n_blocks, 2);
+            break;
+        default:
+            pack_plain(panel, lane, row, v->cols, dtype_block_bytes(v->dtype));
+        }
+    }
+}
+
+bool cpu_matrix_check_view(const struct tensor_view *view, struct status *status)
+{
+    const size_t block = dtype_block_elements(view->dtype);
+    size_t size;
+
+    if (dtype_block_bytes(view->dtype) == 0)
+        return status_fail(status, STATUS_CONFIG, "its type cannot be computed with");
+    if (view->rows == 0 || view->cols == 0 || view->cols % block != 0)
+        return status_fail(status, STATUS_CONFIG, "%zu rows of %zu columns do not fit type %s",
+                           view->rows, view->cols, dtype_name(view->dtype));
+    if (!checked_mul(view->cols / block, dtype_block_bytes(view->dtype), &size) ||
+        !checked_mul(size, view->rows, &size) || size != view->size)
+        return status_fail(status, STATUS_CONFIG, "%zu x %zu of type %s in %zu bytes", view->rows,
+                           view->cols, dtype_name(view->dtype), view->size);
+    return true;
+}
+
+bool cpu_matrix_check_order(const int32_t *row_order, size_t n, struct status *status)
+{
+    for (size_t i = 0; row_order && i < n; i++) {
+        if (row_order[i] < 0 || (size_t)row_order[i] >= n)
+            return status_fail(status, STATUS_CONFIG, "row order names row %d of %zu", row_order[i],
+                               n);
+    }
+    return true;
+}
+
+struct matrix *cpu_matrix_pack(const struct tensor_view *view, const int32_t *row_order,
+                               struct thread_pool *pool, struct status *status)
+{
+    struct pack_job job = {view, row_order, NULL, 0};
+    struct matrix *m;
+    void *data = NULL;
+    size_t size;
+
+    if (!cpu_matrix_check_view(view, status) ||
+        !cpu_matrix_check_order(row_order, view->rows, status))
+        return NULL;
+    m = memory_zeroed(1, sizeof(*m));
+    m->dtype = view->dtype;
+    m->rows = view->rows;
+    m->cols = view->cols;
+    m->n_panels = (view->rows - 1) / PANEL_ROWS + 1;
+    job.row_size = view->size / view->rows;
+    m->panel_size = job.row_size * PANEL_ROWS;
+    if (!checked_mul(job.row_size, PANEL_ROWS, &size) || !checked_mul(size, m->n_panels, &size) ||
+        posix_memalign(&data, ALIGNMENT, size) != 0) {
+        free(m);
+        status_set(status, STATUS_MEMORY, "cannot have %zu bytes for %zu x %zu weights", view->size,
+                   view->rows, view->cols);
+        return NULL;
+    }
+    m->data = data;
+    job.matrix = m;
+    thread_pool_for(pool, m->n_panels, pack_panel, &job);
+    return m;
+}
+
+void cpu_matrix_free(struct matrix *matrix)
+{
+    if (!matrix)
+        return;
+    free(matrix->data);
+    free(matrix);
+}
+
+/* One column of a lane; `block` points at the panel's bytes of its 32 columns. */
+static float quantised(enum dtype dtype, const uint8_t *block, size_t lane, size_t k)
+{
+    const float d = f16_to_float(read_le16(block + 2 * lane));
+    const size_t n_factors = dtype == DTYPE_Q4_1 ? 2 : 1;
+    const uint8_t *q = block + 2 * (size_t)PANEL_ROWS * n_factors;
+    unsigned nibble;
+    float product;
+
+    if (dtype == DTYPE_Q8_0)
+        return (float)(int8_t)q[k * PANEL_ROWS + lane] * d;
+    nibble = q[k / 2 * PANEL_ROWS + lane] >> (k % 2 * 4) & 15u;
+    if (dtype == DTYPE_Q4_0)
+        return (float)((int)nibble - 8) * d;
+    product = (float)nibble * d;
+    return product + f16_to_float(read_le16(block + 2 * (PANEL_ROWS + lane)));
+}
+
+static float plain(enum dtype dtype, const uint8_t *panel, size_t at)
+{
+    float f;
+
+    switch (dtype) {
+    case DTYPE_F16:
+        return f16_to_float(read_le16(panel + 2 * at));
+    case DTYPE_BF16:
+        return bf16_to_float(read_le16(panel + 2 * at));
+    default:
+        memcpy(&f, panel + 4 * at, sizeof(f));
+        return f;
+    }
+}
+
+void cpu_matrix_row(const struct matrix *matrix, size_t row, size_t first, size_t n, float *y,
+                    size_t y_stride)
+{
+    const uint8_t *panel = matrix->data + row / PANEL_ROWS * matrix->panel_size;
+    const size_t lane = row % PANEL_ROWS;
+    const size_t block_size = dtype_block_bytes(matrix->dtype) * PANEL_ROWS;
+
+    for (size_t i = 0; i < n; i++) {
+        const size_t k = first + i;
+
+        if (dtype_block_elements(matrix->dtype) == 1)
+            y[i * y_stride] = plain(matrix->dtype, panel, k * PANEL_ROWS + lane);
+        else
+            y[i * y_stride] = quantised(matrix->dtype, panel + k / QUANT_BLOCK * block_size, lane,
+                                        k % QUANT_BLOCK);
+    }
+}

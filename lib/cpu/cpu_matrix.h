@@ -1,0 +1,52 @@
+/* Weights as the CPU reads them: panels of 16 rows side by side, so that one load serves 16 outputs
+ * and no sum ever crosses lanes.
+ *
+ * A panel holds the bytes of its 16 rows as the file has them, in another order (k: column):
+ *   F32        float [cols][16]
+ *   F16, BF16  uint16 [cols][16]
+ *   Q8_0       per 32 columns: f16 d[16]; int8 q[32][16]
+ *   Q4_0       per 32 columns: f16 d[16]; uint8 q[16][16]
+ *   Q4_1       per 32 columns: f16 d[16]; f16 m[16]; uint8 q[16][16]
+ * Byte j of a 4-bit row holds columns 2j (low half) and 2j + 1 (high half). Rows that fill up the
+ * last panel are zero.
+ */
+#ifndef CPU_CPU_MATRIX_H
+#define CPU_CPU_MATRIX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/dtype.h"
+#include "base/status.h"
+#include "base/thread_pool.h"
+#include "compute/backend.h"
+
+enum { PANEL_ROWS = 16, QUANT_BLOCK = 32 };
+
+struct matrix {
+    enum dtype dtype;
+    size_t rows, cols;
+    size_t n_panels;
+    size_t panel_size; /* bytes; a multiple of 32 */
+    uint8_t *data;     /* [n_panels][panel_size], ours, aligned to 64 */
+};
+
+/* Packs a view, the pool's threads sharing the panels; row i is the view's row row_order[i] (NULL:
+ * i). NULL and STATUS_CONFIG for a view whose size or order is wrong, STATUS_MEMORY with the number
+ * of bytes. */
+struct matrix *cpu_matrix_pack(const struct tensor_view *view, const int32_t *row_order,
+                               struct thread_pool *pool, struct status *status) MUST_CHECK;
+void cpu_matrix_free(struct matrix *matrix); /* NULL allowed */
+
+/* STATUS_CONFIG unless the view's size is that of its shape. */
+bool cpu_matrix_check_view(const struct tensor_view *view, struct status *status) MUST_CHECK;
+
+/* STATUS_CONFIG unless row_order (NULL: fine) names n of the n rows. */
+bool cpu_matrix_check_order(const int32_t *row_order, size_t n, struct status *status) MUST_CHECK;
+
+/* Columns [first, first + n) of one row of a panel as floats, y_stride apart; first a multiple of
+ * the block. The value is the one that the type's definition gives: each operation rounds. */
+void cpu_matrix_row(const struct matrix *matrix, size_t row, size_t first, size_t n, float *y,
+                    size_t y_stride);
+
+#endif

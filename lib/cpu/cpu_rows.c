@@ -1,0 +1,242 @@
+/* What is done row by row or element by element: embedding, norms, activations, rope. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/cpu_device.h"
+
+/* Floats an item should have, so that taking it costs little beside doing it. */
+enum { ITEM_FLOATS = 8192 };
+
+struct rows_job {
+    const struct device *device;
+    void (*run)(const struct rows_job *job, size_t first, size_t end);
+    size_t n, rows_an_item;
+
+    float *y;
+    const float *x, *weight, *bias;
+    const int32_t *ids;
+    const struct matrix *matrix;
+    size_t dim;
+    float eps;
+    int n_heads;
+};
+
+static void rows_item(void *context, size_t item, int thread)
+{
+    const struct rows_job *job = context;
+    const size_t first = item * job->rows_an_item, left = job->n - first;
+
+    (void)thread;
+    job->run(job, first, first + (left < job->rows_an_item ? left : job->rows_an_item));
+}
+
+/* run(job, first, end) for parts of [0, n), rows of `floats` floats. */
+static void for_rows(struct device *d, struct rows_job *job, size_t n, size_t floats)
+{
+    job->device = d;
+    job->n = n;
+    job->rows_an_item = floats < ITEM_FLOATS ? ITEM_FLOATS / floats : 1;
+    thread_pool_for(d->pool, n / job->rows_an_item + (n % job->rows_an_item > 0), rows_item, job);
+}
+
+static void run_embed(const struct rows_job *job, size_t first, size_t end)
+{
+    const struct matrix *m = job->matrix;
+
+    for (size_t i = first; i < end; i++)
+        cpu_matrix_row(m, (size_t)job->ids[i], 0, m->cols, job->y + i * m->cols, 1);
+}
+
+void cpu_embed(struct device *d, float *y, const struct matrix *matrix, const int32_t *ids, int n)
+{
+    struct rows_job job = {.run = run_embed, .y = y, .matrix = matrix, .ids = ids};
+
+    for (int i = 0; i < n; i++) {
+        if (ids[i] < 0 || (size_t)ids[i] >= matrix->rows) {
+            cpu_device_fail(d, STATUS_INTERNAL, "an id is not in the embedding");
+            return;
+        }
+    }
+    for_rows(d, &job, (size_t)n, matrix->cols);
+}
+
+static void run_rmsnorm(const struct rows_job *job, size_t first, size_t end)
+{
+    for (size_t at = first * job->dim; at < end * job->dim; at += job->dim)
+        job->device->kernels->rmsnorm(job->y + at, job->x + at, job->weight, job->dim, job->eps);
+}
+
+void cpu_rmsnorm(struct device *d, float *y, const float *x, const float *weight, int n, int dim,
+                 float eps)
+{
+    struct rows_job job = {
+        .run = run_rmsnorm, .y = y, .x = x, .weight = weight, .dim = (size_t)dim, .eps = eps};
+
+    for_rows(d, &job, (size_t)n, (size_t)dim);
+}
+
+static void run_layernorm(const struct rows_job *job, size_t first, size_t end)
+{
+    for (size_t at = first * job->dim; at < end * job->dim; at += job->dim)
+        job->device->kernels->layernorm(job->y + at, job->x + at, job->weight, job->bias, job->dim,
+                                        job->eps);
+}
+
+void cpu_layernorm(struct device *d, float *y, const float *x, const float *weight,
+                   const float *bias, int n, int dim, float eps)
+{
+    struct rows_job job = {.run = run_layernorm,
+                           .y = y,
+                           .x = x,
+                           .weight = weight,
+                           .bias = bias,
+                           .dim = (size_t)dim,
+                           .eps = eps};
+
+    for_rows(d, &job, (size_t)n, (size_t)dim);
+}
+
+static void run_add(const struct rows_job *job, size_t first, size_t end)
+{
+    job->device->kernels->add(job->y + first, job->x + first, end - first);
+}
+
+void cpu_add(struct device *d, float *y, const float *x, size_t count)
+{
+    struct rows_job job = {.run = run_add, .y = y, .x = x};
+
+    for_rows(d, &job, count, 1);
+}
+
+static void run_silu_mul(const struct rows_job *job, size_t first, size_t end)
+{
+    job->device->kernels->silu_mul(job->y + first, job->x + first, job->weight + first,
+                                   end - first);
+}
+
+void cpu_silu_mul(struct device *d, float *y, const float *gate, const float *up, size_t count)
+{
+    struct rows_job job = {.run = run_silu_mul, .y = y, .x = gate, .weight = up};
+
+    for_rows(d, &job, count, 1);
+}
+
+static void run_gelu(const struct rows_job *job, size_t first, size_t end)
+{
+    job->device->kernels->gelu(job->y + first, end - first);
+}
+
+void cpu_gelu(struct device *d, float *y, size_t count)
+{
+    struct rows_job job = {.run = run_gelu, .y = y};
+
+    for_rows(d, &job, count, 1);
+}
+
+static float *grow_floats(float *old, size_t n)
+{
+    return n <= SIZE_MAX / sizeof(*old) ? realloc(old, n * sizeof(*old)) : NULL;
+}
+
+/* On failure what was grown stays grown. */
+static bool reserve_angles(struct cpu_angles *a, size_t n, size_t floats)
+{
+    if (n > a->cap) {
+        int32_t *grown = realloc(a->positions, n * sizeof(*grown));
+
+        if (!grown)
+            return false;
+        a->positions = grown;
+        a->cap = n;
+    }
+    if (floats > a->floats_cap) {
+        float *cosine = grow_floats(a->cosine, floats), *sine;
+
+        if (!cosine)
+            return false;
+        a->cosine = cosine;
+        sine = grow_floats(a->sine, floats);
+        if (!sine)
+            return false;
+        a->sine = sine;
+        a->floats_cap = floats;
+    }
+    return true;
+}
+
+/* As transformers computes them: the frequency and its product with the position round to float
+ * (at position 8000 that moves an angle by 2e-4, and models were trained with it), the cosine and
+ * sine of that angle are exact up to their own rounding. */
+static void fill_angles(struct cpu_angles *a)
+{
+    const int half = a->head_dim / 2;
+
+    for (int i = 0; i < half; i++) {
+        const float exponent = (float)(2 * i) / (float)a->head_dim;
+        const float frequency = 1.0f / (float)pow((double)(float)a->theta, (double)exponent);
+
+        for (int r = 0; r < a->n; r++) {
+            const float angle = (float)a->positions[r] * frequency;
+            const size_t at = (size_t)r * (size_t)half + (size_t)i;
+
+            a->cosine[at] = (float)cos((double)angle);
+            a->sine[at] = (float)sin((double)angle);
+        }
+    }
+}
+
+/* The angles of these positions; every layer of a step asks for the same. */
+static bool prepare_angles(struct cpu_angles *a, const int32_t *positions, int n, int head_dim,
+                           double theta)
+{
+    const size_t size = (size_t)n * sizeof(*positions);
+
+    if (a->n == n && a->head_dim == head_dim && a->theta == theta &&
+        memcmp(a->positions, positions, size) == 0)
+        return true;
+    a->n = 0;
+    if (!reserve_angles(a, (size_t)n, (size_t)n * (size_t)head_dim / 2))
+        return false;
+    memcpy(a->positions, positions, size);
+    a->n = n;
+    a->head_dim = head_dim;
+    a->theta = theta;
+    fill_angles(a);
+    return true;
+}
+
+static void run_rope(const struct rows_job *job, size_t first, size_t end)
+{
+    const struct cpu_angles *a = &job->device->angles;
+    const size_t half = job->dim / 2, n_heads = (size_t)job->n_heads;
+
+    for (size_t i = first; i < end; i++) {
+        for (size_t h = 0; h < n_heads; h++)
+            job->device->kernels->rope(job->y + (i * n_heads + h) * job->dim, a->cosine + i * half,
+                                       a->sine + i * half, half);
+    }
+}
+
+void cpu_rope(struct device *d, float *x, const int32_t *positions, int n, int n_heads,
+              int head_dim, double theta)
+{
+    struct rows_job job = {.run = run_rope, .y = x, .dim = (size_t)head_dim, .n_heads = n_heads};
+
+    if (n <= 0)
+        return;
+    if (!prepare_angles(&d->angles, positions, n, head_dim, theta)) {
+        cpu_device_fail(d, STATUS_MEMORY, "no memory for the angles of a batch");
+        return;
+    }
+    for_rows(d, &job, (size_t)n, (size_t)n_heads * (size_t)head_dim);
+}
+
+void cpu_gather_rows(struct device *d, float *y, const float *x, const int32_t *rows, int n,
+                     int dim)
+{
+    (void)d;
+    for (int i = 0; i < n; i++)
+        memcpy(y + (size_t)i * (size_t)dim, x + (size_t)rows[i] * (size_t)dim,
+               (size_t)dim * sizeof(float));
+}
