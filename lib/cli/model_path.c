@@ -1,0 +1,128 @@
+#include "cli/model_path.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static bool exists(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0;
+}
+
+static void set_path(struct buf *path, const char *folder, const char *name)
+{
+    buf_reset(path);
+    buf_printf(path, "%s%s%s", folder, folder[0] != '\0' ? "/" : "", name);
+}
+
+/* An environment variable that is set to something. */
+static const char *variable(const char *name)
+{
+    const char *value = getenv(name);
+
+    return value && value[0] != '\0' ? value : NULL;
+}
+
+/* The n-th place where models lie, into *folder; false behind the last. Places that cannot be, for
+ * want of a variable, are empty. */
+static bool models_folder(int n, struct buf *folder)
+{
+    const char *base;
+
+    buf_reset(folder);
+    switch (n) {
+    case 0:
+        base = variable("MEDRAT_MODELS");
+        if (base)
+            buf_append_string(folder, base);
+        return true;
+    case 1:
+        base = variable("XDG_DATA_HOME");
+        if (base)
+            buf_printf(folder, "%s/medrat/models", base);
+        else if (variable("HOME"))
+            buf_printf(folder, "%s/.local/share/medrat/models", variable("HOME"));
+        return true;
+    case 2:
+        buf_append_string(folder, "./models");
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool find_installed(const char *name, struct buf *path)
+{
+    struct buf folder = {0};
+    bool found = false;
+
+    for (int n = 0; !found && models_folder(n, &folder); n++) {
+        if (folder.len == 0)
+            continue;
+        set_path(path, folder.data, name);
+        found = exists(path->data);
+    }
+    buf_release(&folder);
+    return found;
+}
+
+/* path/file instead of path, if file is all that this folder holds. */
+static void enter_single_file(struct buf *path)
+{
+    DIR *folder = opendir(path->data);
+    struct buf only = {0};
+    struct dirent *entry;
+    struct stat st;
+    int n = 0;
+
+    if (!folder)
+        return; /* a file, or whoever opens it will say why not */
+    while ((entry = readdir(folder)) && n < 2) {
+        if (entry->d_name[0] == '.')
+            continue;
+        set_path(&only, path->data, entry->d_name);
+        n++;
+    }
+    closedir(folder);
+    if (n == 1 && stat(only.data, &st) == 0 && S_ISREG(st.st_mode)) {
+        buf_reset(path);
+        buf_append_text(path, buf_text(&only));
+    }
+    buf_release(&only);
+}
+
+static bool fail_missing(const char *model, bool is_default, struct status *status)
+{
+    const char *models = variable("MEDRAT_MODELS");
+
+    if (strchr(model, '/'))
+        return status_fail(status, STATUS_NO_INPUT, "model '%s': no such file or folder", model);
+    return status_fail(status, STATUS_NO_INPUT,
+                       "%smodel '%s' is not installed in %s%s~/.local/share/medrat/models or "
+                       "./models: 'make models' fetches the demo models",
+                       is_default ? "demo " : "", model, models ? models : "", models ? ", " : "");
+}
+
+bool model_path_resolve(const char *model, const char *default_name, bool quiet, struct buf *path,
+                        struct status *status)
+{
+    const char *name = model ? model : default_name;
+
+    if (!model && variable("MEDRAT_NO_DEFAULT"))
+        return status_fail(status, STATUS_USAGE,
+                           "no model was given, and MEDRAT_NO_DEFAULT forbids the demo model");
+    if (name[0] == '\0')
+        return status_fail(status, STATUS_USAGE, "the name of the model is empty");
+    set_path(path, "", name);
+    if (!(model && exists(name)) && (strchr(name, '/') || !find_installed(name, path)))
+        return fail_missing(name, !model, status);
+    enter_single_file(path);
+    if (!model && !quiet)
+        fprintf(stderr, "medrat: no model given, using the demo model '%s': not for medical use\n",
+                name);
+    return true;
+}
