@@ -1,0 +1,273 @@
+/* Short segments (words) are merged by scanning for the lowest rank again and again. Long ones need
+ * a queue of candidate pairs, ordered by (rank, position):
+ *
+ *   heap:    chains, by the key of their first entry          rank 3 ─ 12   rank 7 ─ 4   rank 7 ─
+ * 90 chains:  entries of one rank, positions ascending                 │            │ 18 5
+ *
+ * A candidate that comes behind the last one of its rank joins that chain in constant time; one
+ * that comes too early begins a chain of its own. Runs of equal characters give long chains, so
+ * they take linear time; text without any order takes n log n. Candidates whose symbols have been
+ * merged otherwise meanwhile are recognised when their turn comes, and dropped.
+ */
+#include "text/bpe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+enum { MAX_SHORT = 24 }; /* symbols; where both ways take the same time */
+
+#define NO_RANK UINT32_MAX
+
+struct bpe_symbol {
+    int32_t id;         /* -1: merged into the one before */
+    uint32_t next;      /* n: none */
+    uint32_t prev_plus; /* previous symbol plus 1; 0: none */
+};
+
+struct bpe_entry {
+    uint32_t position;
+    uint32_t next; /* in its chain or in the list of unused entries, plus 1; 0: none */
+};
+
+struct bpe_chain {
+    uint64_t key;  /* rank << 32 | position of the first entry */
+    uint32_t head; /* the first entry */
+};
+
+static size_t pair_hash(const struct bpe *bpe, int32_t left, int32_t right)
+{
+    const uint64_t pair = (uint64_t)(uint32_t)left << 32 | (uint32_t)right;
+
+    return (size_t)((pair * UINT64_C(0x9E3779B97F4A7C15)) >> 29) & (bpe->n_ranks - 1);
+}
+
+/* The rank of a pair; NO_RANK if it does not merge. */
+static uint32_t find_rank(const struct bpe *bpe, int32_t left, int32_t right)
+{
+    size_t i = pair_hash(bpe, left, right);
+
+    for (; bpe->ranks[i] != 0; i = (i + 1) & (bpe->n_ranks - 1)) {
+        const uint32_t rank = bpe->ranks[i] - 1;
+
+        if (bpe->merges[rank].left == left && bpe->merges[rank].right == right)
+            return rank;
+    }
+    return NO_RANK;
+}
+
+bool bpe_init(struct bpe *bpe, struct bpe_merge *merges, size_t n_merges, struct status *status)
+{
+    *bpe = (struct bpe){.merges = merges, .n_merges = (uint32_t)n_merges, .n_ranks = 16};
+    while (bpe->n_ranks < 2 * n_merges)
+        bpe->n_ranks *= 2;
+    bpe->ranks = memory_zeroed(bpe->n_ranks, sizeof(*bpe->ranks));
+    for (uint32_t rank = 0; rank < n_merges; rank++) {
+        const struct bpe_merge *m = &merges[rank];
+        const uint32_t twin = find_rank(bpe, m->left, m->right);
+        size_t i = pair_hash(bpe, m->left, m->right);
+
+        if (twin != NO_RANK) {
+            bpe_release(bpe);
+            return status_fail(status, STATUS_CONFIG, "merges %u and %u are the same", twin, rank);
+        }
+        while (bpe->ranks[i] != 0)
+            i = (i + 1) & (bpe->n_ranks - 1);
+        bpe->ranks[i] = rank + 1;
+    }
+    return true;
+}
+
+void bpe_release(struct bpe *bpe)
+{
+    free(bpe->merges);
+    free(bpe->ranks);
+    *bpe = (struct bpe){0};
+}
+
+void bpe_scratch_release(struct bpe_scratch *scratch)
+{
+    free(scratch->symbols);
+    free(scratch->entries);
+    free(scratch->heap);
+    free(scratch->tails);
+    *scratch = (struct bpe_scratch){0};
+}
+
+static void encode_short(const struct bpe *bpe, int32_t *ids, size_t n, struct tokens *out)
+{
+    uint32_t ranks[MAX_SHORT]; /* of the pair (i, i + 1) */
+
+    for (size_t i = 0; i + 1 < n; i++)
+        ranks[i] = find_rank(bpe, ids[i], ids[i + 1]);
+    while (n > 1) {
+        size_t best = 0;
+
+        for (size_t i = 1; i + 1 < n; i++) {
+            if (ranks[i] < ranks[best])
+                best = i;
+        }
+        if (ranks[best] == NO_RANK)
+            break;
+        ids[best] = bpe->merges[ranks[best]].result;
+        n--;
+        memmove(ids + best + 1, ids + best + 2, (n - best - 1) * sizeof(*ids));
+        memmove(ranks + best, ranks + best + 1, (n - best - 1) * sizeof(*ranks));
+        if (best > 0)
+            ranks[best - 1] = find_rank(bpe, ids[best - 1], ids[best]);
+        if (best + 1 < n)
+            ranks[best] = find_rank(bpe, ids[best], ids[best + 1]);
+    }
+    for (size_t i = 0; i < n; i++)
+        tokens_push(out, ids[i]);
+}
+
+static void sift_up(struct bpe_chain *heap, size_t at)
+{
+    const struct bpe_chain chain = heap[at];
+
+    while (at > 0 && chain.key < heap[(at - 1) / 2].key) {
+        heap[at] = heap[(at - 1) / 2];
+        at = (at - 1) / 2;
+    }
+    heap[at] = chain;
+}
+
+static void sift_down(struct bpe_chain *heap, size_t n, size_t at)
+{
+    const struct bpe_chain chain = heap[at];
+
+    for (;;) {
+        size_t child = 2 * at + 1;
+
+        if (child >= n)
+            break;
+        if (child + 1 < n && heap[child + 1].key < heap[child].key)
+            child++;
+        if (chain.key <= heap[child].key)
+            break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = chain;
+}
+
+static uint32_t new_entry(struct bpe_scratch *s, uint32_t position)
+{
+    uint32_t entry = s->free_entry - 1;
+
+    if (s->free_entry != 0) {
+        s->free_entry = s->entries[entry].next;
+    } else {
+        if (s->n_entries == s->cap_entries) {
+            s->cap_entries = s->cap_entries ? 2 * s->cap_entries : 256;
+            s->entries = memory_resize(s->entries, s->cap_entries, sizeof(*s->entries));
+        }
+        entry = (uint32_t)s->n_entries++;
+    }
+    s->entries[entry] = (struct bpe_entry){position, 0};
+    return entry;
+}
+
+static void push(struct bpe_scratch *s, uint32_t rank, uint32_t position)
+{
+    const uint32_t entry = new_entry(s, position);
+    const uint32_t tail = s->tails[rank];
+
+    s->tails[rank] = entry + 1;
+    if (tail != 0 && s->entries[tail - 1].position <= position) {
+        s->entries[tail - 1].next = entry + 1;
+        return;
+    }
+    if (s->n_heap == s->cap_heap) {
+        s->cap_heap = s->cap_heap ? 2 * s->cap_heap : 64;
+        s->heap = memory_resize(s->heap, s->cap_heap, sizeof(*s->heap));
+    }
+    s->heap[s->n_heap] = (struct bpe_chain){(uint64_t)rank << 32 | position, entry};
+    sift_up(s->heap, s->n_heap++);
+}
+
+/* Take the first candidate off the heap. */
+static void pop(struct bpe_scratch *s, uint32_t *rank, uint32_t *position)
+{
+    const struct bpe_chain top = s->heap[0];
+    const uint32_t next = s->entries[top.head].next;
+
+    *rank = (uint32_t)(top.key >> 32);
+    *position = (uint32_t)top.key;
+    if (next != 0) {
+        s->heap[0] =
+            (struct bpe_chain){(uint64_t)*rank << 32 | s->entries[next - 1].position, next - 1};
+    } else {
+        if (s->tails[*rank] == top.head + 1)
+            s->tails[*rank] = 0;
+        s->heap[0] = s->heap[--s->n_heap];
+    }
+    sift_down(s->heap, s->n_heap, 0);
+    s->entries[top.head].next = s->free_entry;
+    s->free_entry = top.head + 1;
+}
+
+static void push_pair(const struct bpe *bpe, struct bpe_scratch *s, uint32_t left, uint32_t right)
+{
+    const uint32_t rank = find_rank(bpe, s->symbols[left].id, s->symbols[right].id);
+
+    if (rank != NO_RANK)
+        push(s, rank, left);
+}
+
+static void begin_long(const struct bpe *bpe, struct bpe_scratch *s, const int32_t *ids, size_t n)
+{
+    if (!s->tails)
+        s->tails = memory_zeroed(bpe->n_merges + (size_t)1, sizeof(*s->tails));
+    if (s->cap_symbols < n) {
+        free(s->symbols);
+        s->symbols = memory_zeroed(n, sizeof(*s->symbols));
+        s->cap_symbols = n;
+    }
+    s->n_entries = 0;
+    s->free_entry = 0;
+    s->n_heap = 0;
+    for (size_t i = 0; i < n; i++)
+        s->symbols[i] = (struct bpe_symbol){ids[i], (uint32_t)i + 1, (uint32_t)i};
+    for (size_t i = 0; i + 1 < n; i++)
+        push_pair(bpe, s, (uint32_t)i, (uint32_t)i + 1);
+}
+
+static void encode_long(const struct bpe *bpe, struct bpe_scratch *s, const int32_t *ids, size_t n,
+                        struct tokens *out)
+{
+    begin_long(bpe, s, ids, n);
+    while (s->n_heap > 0) {
+        uint32_t rank, position, right;
+        struct bpe_symbol *symbol;
+
+        pop(s, &rank, &position);
+        symbol = &s->symbols[position];
+        right = symbol->next;
+        if (right == n || symbol->id != bpe->merges[rank].left ||
+            s->symbols[right].id != bpe->merges[rank].right)
+            continue; /* the pair is gone */
+        symbol->id = bpe->merges[rank].result;
+        symbol->next = s->symbols[right].next;
+        s->symbols[right].id = -1;
+        if (symbol->next < n)
+            s->symbols[symbol->next].prev_plus = position + 1;
+        if (symbol->prev_plus != 0)
+            push_pair(bpe, s, symbol->prev_plus - 1, position);
+        if (symbol->next < n)
+            push_pair(bpe, s, position, symbol->next);
+    }
+    for (uint32_t i = 0; i < n; i = s->symbols[i].next)
+        tokens_push(out, s->symbols[i].id);
+}
+
+void bpe_encode(const struct bpe *bpe, struct bpe_scratch *scratch, int32_t *ids, size_t n,
+                struct tokens *out)
+{
+    if (n <= MAX_SHORT)
+        encode_short(bpe, ids, n, out);
+    else
+        encode_long(bpe, scratch, ids, n, out);
+}

@@ -1,0 +1,113 @@
+#include "text/chat_template.h"
+
+#include "base/buf.h"
+#include "base/hash.h"
+
+static const struct {
+    const char *name;
+    uint64_t hash;              /* hash64 of the Jinja source that it stands for; 0: none */
+    const char *default_system; /* NULL: none */
+} templates[CHAT_TEMPLATE_COUNT] = {
+    [CHAT_TEMPLATE_CHATML] = {"chatml", 0, NULL},
+    [CHAT_TEMPLATE_SMOLLM2] = {"smollm2", UINT64_C(0x7fcebbe67a44d2e6),
+                               "You are a helpful AI assistant named SmolLM, trained by Hugging "
+                               "Face"},
+};
+
+static const char turn_begin[] = "<|im_start|>", turn_end[] = "<|im_end|>";
+
+const char *chat_template_name(enum chat_template which)
+{
+    return templates[which].name;
+}
+
+static bool has_control(const struct tokenizer *tokenizer, const char *piece)
+{
+    return tokenizer_is_control(tokenizer, tokenizer_find(tokenizer, piece));
+}
+
+static bool has_pieces(const struct tokenizer *tokenizer)
+{
+    return has_control(tokenizer, turn_begin) && has_control(tokenizer, turn_end);
+}
+
+static bool find_by_name(const char *name, enum chat_template *which, struct status *status)
+{
+    for (int i = 0; i < CHAT_TEMPLATE_COUNT; i++) {
+        if (text_is(text_of(name), templates[i].name)) {
+            *which = (enum chat_template)i;
+            return true;
+        }
+    }
+    return status_fail(status, STATUS_CONFIG,
+                       "chat template '%.40s' is not known; chatml and smollm2 are", name);
+}
+
+static bool find_by_model(const struct tokenizer *tokenizer, enum chat_template *which,
+                          struct status *status)
+{
+    const struct text source = tokenizer_chat_template(tokenizer);
+    const uint64_t hash = hash64(source.ptr, source.len);
+
+    for (int i = 0; i < CHAT_TEMPLATE_COUNT; i++) {
+        if (source.len > 0 && templates[i].hash == hash) {
+            *which = (enum chat_template)i;
+            return true;
+        }
+    }
+    *which = CHAT_TEMPLATE_CHATML;
+    return has_pieces(tokenizer) ||
+           status_fail(status, STATUS_CONFIG, "the model has no chat template that is known");
+}
+
+bool chat_template_find(const char *name, const struct tokenizer *tokenizer,
+                        enum chat_template *which, struct status *status)
+{
+    if (!name)
+        return find_by_model(tokenizer, which, status);
+    if (!find_by_name(name, which, status))
+        return false;
+    return has_pieces(tokenizer) ||
+           status_fail(status, STATUS_CONFIG, "chat template '%s': the vocabulary has no %s and %s",
+                       name, turn_begin, turn_end);
+}
+
+/* What stands between two control tokens is encoded as one text: pieces may span the seam. */
+static void put_text(const struct tokenizer *tokenizer, struct text text, struct tokens *out)
+{
+    tokenizer_encode(tokenizer, text, TOKENIZER_NO_ADDED, out);
+}
+
+static void put_turn(const struct tokenizer *tokenizer, struct text role, struct text content,
+                     struct buf *text, struct tokens *out)
+{
+    buf_reset(text);
+    buf_append_text(text, role);
+    buf_append_char(text, '\n');
+    buf_append_text(text, content);
+    tokens_push(out, tokenizer_find(tokenizer, turn_begin));
+    put_text(tokenizer, buf_text(text), out);
+    tokens_push(out, tokenizer_find(tokenizer, turn_end));
+    put_text(tokenizer, text_of("\n"), out);
+}
+
+bool chat_template_render(enum chat_template which, const struct tokenizer *tokenizer,
+                          const struct message *messages, size_t n, bool add_generation_prompt,
+                          struct tokens *out, struct status *status)
+{
+    const char *system = templates[which].default_system;
+    struct buf text = {0};
+
+    if (n == 0)
+        return status_fail_record(status, "messages", "messages", "there are no messages");
+    if (system && !text_is(messages[0].role, "system"))
+        put_turn(tokenizer, text_of("system"), text_of(system), &text, out);
+    for (size_t i = 0; i < n; i++)
+        put_turn(tokenizer, messages[i].role, messages[i].content, &text, out);
+    if (add_generation_prompt) {
+        tokens_push(out, tokenizer_find(tokenizer, turn_begin));
+        put_text(tokenizer, text_of("assistant\n"), out);
+    }
+    buf_release(&text);
+    return true;
+}

@@ -1,0 +1,136 @@
+#include "text/unicode.h"
+
+#include <utf8proc.h>
+
+size_t unicode_decode(struct text text, size_t at, int32_t *code_point)
+{
+    const unsigned char *p = (const unsigned char *)text.ptr + at;
+    const size_t rest = text.len - at;
+    utf8proc_ssize_t n;
+
+    if (*p < 0x80) {
+        *code_point = *p;
+        return 1;
+    }
+    n = utf8proc_iterate(p, rest < UNICODE_MAX_BYTES ? (utf8proc_ssize_t)rest : UNICODE_MAX_BYTES,
+                         code_point);
+    if (n <= 0) {
+        *code_point = UNICODE_REPLACEMENT;
+        return 1;
+    }
+    return (size_t)n;
+}
+
+size_t unicode_encode(int32_t code_point, char out[UNICODE_MAX_BYTES])
+{
+    if (!utf8proc_codepoint_valid(code_point))
+        code_point = UNICODE_REPLACEMENT;
+    return (size_t)utf8proc_encode_char(code_point, (utf8proc_uint8_t *)out);
+}
+
+bool unicode_is_valid(struct text text)
+{
+    size_t at = 0;
+
+    while (at < text.len) {
+        int32_t code_point;
+        const size_t n = unicode_decode(text, at, &code_point);
+
+        if (n == 1 && code_point == UNICODE_REPLACEMENT)
+            return false;
+        at += n;
+    }
+    return true;
+}
+
+bool unicode_is_space(int32_t code_point)
+{
+    if (code_point < 0x80)
+        return code_point == ' ' || (code_point >= '\t' && code_point <= '\r');
+    if (code_point == 0x85)
+        return true;
+    switch (utf8proc_category(code_point)) {
+    case UTF8PROC_CATEGORY_ZS:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static enum unicode_class ascii_class(int32_t c)
+{
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
+        return UNICODE_LETTER;
+    if (c >= '0' && c <= '9')
+        return UNICODE_NUMBER;
+    return unicode_is_space(c) ? UNICODE_SPACE : UNICODE_OTHER;
+}
+
+enum unicode_class unicode_class(int32_t code_point)
+{
+    if (code_point < 0x80)
+        return ascii_class(code_point);
+    switch (utf8proc_category(code_point)) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+        return UNICODE_LETTER;
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_NO:
+        return UNICODE_NUMBER;
+    default:
+        return unicode_is_space(code_point) ? UNICODE_SPACE : UNICODE_OTHER;
+    }
+}
+
+bool unicode_is_punctuation(int32_t code_point)
+{
+    const utf8proc_category_t category = utf8proc_category(code_point);
+
+    return category >= UTF8PROC_CATEGORY_PC && category <= UTF8PROC_CATEGORY_PO;
+}
+
+bool unicode_is_control(int32_t code_point)
+{
+    const utf8proc_category_t category = utf8proc_category(code_point);
+
+    return category >= UTF8PROC_CATEGORY_CC && category <= UTF8PROC_CATEGORY_CO;
+}
+
+bool unicode_is_nonspacing_mark(int32_t code_point)
+{
+    return utf8proc_category(code_point) == UTF8PROC_CATEGORY_MN;
+}
+
+unsigned unicode_combining_class(int32_t code_point)
+{
+    return (unsigned)utf8proc_get_property(code_point)->combining_class;
+}
+
+size_t unicode_lower(int32_t code_point, int32_t out[UNICODE_MAX_LOWER])
+{
+    if (code_point == 0x130) { /* the one entry of SpecialCasing.txt that has no condition */
+        out[0] = 'i';
+        out[1] = 0x307;
+        return 2;
+    }
+    out[0] = utf8proc_tolower(code_point);
+    return 1;
+}
+
+size_t unicode_decompose(int32_t code_point, int32_t out[UNICODE_MAX_DECOMPOSED])
+{
+    int last_boundary = 0;
+    const utf8proc_ssize_t n = utf8proc_decompose_char(code_point, out, UNICODE_MAX_DECOMPOSED,
+                                                       UTF8PROC_DECOMPOSE, &last_boundary);
+
+    if (n > 0 && n <= UNICODE_MAX_DECOMPOSED)
+        return (size_t)n;
+    out[0] = code_point; /* no code point has a longer canonical decomposition */
+    return 1;
+}
