@@ -1,0 +1,848 @@
+/* GGUF: what is read, and for every way to lie the message that it gets. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "file_bytes.h"
+#include "formats/gguf.h"
+
+/* ggml's numbers for the types of tensors. */
+enum { T_F32 = 0, T_F16 = 1, T_Q4_0 = 2, T_Q4_1 = 3, T_Q8_0 = 8, T_Q4_K = 12, T_BF16 = 30 };
+
+/* ---- files with one thing wrong ---------------------------------------------------------- */
+
+static void no_magic(struct buf *b)
+{
+    buf_append_string(b, "GGUX");
+    put_zeros(b, 20);
+}
+
+static void no_version(struct buf *b)
+{
+    buf_append_string(b, "GGUF\3");
+}
+
+static void version(struct buf *b, uint32_t number)
+{
+    buf_append_string(b, "GGUF");
+    put_u32(b, number);
+    put_zeros(b, 16);
+}
+
+static void version_1(struct buf *b)
+{
+    version(b, 1);
+}
+
+static void version_4(struct buf *b)
+{
+    version(b, 4);
+}
+
+static void big_endian(struct buf *b)
+{
+    version(b, 0x03000000);
+}
+
+static void no_counts(struct buf *b)
+{
+    put_gguf_start(b, 0, 0);
+    b->len -= 8;
+}
+
+static void more_tensors_than_bytes(struct buf *b)
+{
+    put_gguf_start(b, 1000, 0);
+}
+
+static void more_tensors_than_we_read(struct buf *b)
+{
+    put_gguf_start(b, UINT64_MAX, 0);
+}
+
+static void more_keys_than_bytes(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_zeros(b, 12);
+}
+
+static void more_keys_than_we_read(struct buf *b)
+{
+    put_gguf_start(b, 0, UINT64_C(1) << 62);
+}
+
+static void key_longer_than_file(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_u64(b, 200);
+    put_zeros(b, 20);
+}
+
+static void key_too_long(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_u64(b, 256);
+    put_zeros(b, 300);
+}
+
+static void key_empty(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_key_u32(b, "", 7);
+}
+
+static void key_with_control_character(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_key_u32(b, "a\033[2J", 7);
+}
+
+static void key_twice(struct buf *b)
+{
+    put_gguf_start(b, 0, 3);
+    put_key_u32(b, "a", 7);
+    put_key_u32(b, "b", 7);
+    put_key_u32(b, "a", 7);
+}
+
+static void value_of_unknown_type(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_key(b, "a", 13);
+    put_u32(b, 0);
+}
+
+static void value_cut(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_key(b, "a", BYTES_U64);
+    put_u32(b, 0);
+}
+
+static void boolean_of_2(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_key(b, "a", BYTES_BOOL);
+    buf_append_char(b, 2);
+}
+
+static void string_longer_than_file(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_key(b, "a", BYTES_STRING);
+    put_u64(b, 4);
+    buf_append_string(b, "abc");
+}
+
+static void string_too_long(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_key(b, "a", BYTES_STRING);
+    put_u64(b, GGUF_MAX_STRING + 1);
+    put_zeros(b, GGUF_MAX_STRING + 1);
+}
+
+static void string_length_wraps(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_key(b, "a", BYTES_STRING);
+    put_u64(b, UINT64_MAX);
+}
+
+static void array_of_arrays(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_key_array(b, "a", BYTES_ARRAY, 1);
+    put_zeros(b, 16);
+}
+
+static void array_of_unknown_type(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_key_array(b, "a", 99, 1);
+    put_zeros(b, 16);
+}
+
+static void array_too_long(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_key_array(b, "a", BYTES_U8, GGUF_MAX_ELEMENTS + 1);
+    put_zeros(b, GGUF_MAX_ELEMENTS + 1);
+}
+
+static void array_size_wraps(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_key_array(b, "a", BYTES_U64, UINT64_C(0x2000000000000001));
+    put_zeros(b, 8);
+}
+
+static void array_longer_than_file(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_key_array(b, "a", BYTES_U32, 3);
+    put_zeros(b, 11);
+}
+
+static void more_strings_than_bytes(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_key_array(b, "a", BYTES_STRING, 1000000);
+    put_zeros(b, 100);
+}
+
+static void string_in_array_cut(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_key_array(b, "a", BYTES_STRING, 2);
+    put_string(b, "one");
+    put_u64(b, 9);
+    buf_append_string(b, "two");
+}
+
+static void boolean_of_7_in_array(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_key_array(b, "a", BYTES_BOOL, 2);
+    buf_append(b, "\1\7", 2);
+}
+
+static void alignment(struct buf *b, uint32_t value)
+{
+    put_gguf_start(b, 0, 1);
+    put_key_u32(b, "general.alignment", value);
+}
+
+static void alignment_0(struct buf *b)
+{
+    alignment(b, 0);
+}
+
+static void alignment_48(struct buf *b)
+{
+    alignment(b, 48);
+}
+
+static void alignment_huge(struct buf *b)
+{
+    alignment(b, UINT32_C(1) << 31);
+}
+
+static void alignment_string(struct buf *b)
+{
+    put_gguf_start(b, 0, 1);
+    put_key_string(b, "general.alignment", "32");
+}
+
+/* One tensor and its data. */
+static void tensor(struct buf *b, const char *name, uint64_t ne0, uint64_t ne1, uint32_t type,
+                   uint64_t offset, size_t n_data)
+{
+    put_gguf_start(b, 1, 0);
+    put_tensor(b, name, ne0, ne1, type, offset);
+    put_padding(b, 32);
+    put_zeros(b, n_data);
+}
+
+static void tensor_name_too_long(struct buf *b)
+{
+    tensor(b, "0123456789012345678901234567890123456789012345678901234567890123", 2, 2, T_F32, 0,
+           16);
+}
+
+static void tensor_name_empty(struct buf *b)
+{
+    tensor(b, "", 2, 2, T_F32, 0, 16);
+}
+
+static void tensor_name_with_newline(struct buf *b)
+{
+    tensor(b, "a\nb", 2, 2, T_F32, 0, 16);
+}
+
+static void dimensions(struct buf *b, uint32_t n_dims)
+{
+    put_gguf_start(b, 1, 0);
+    put_string(b, "w");
+    put_u32(b, n_dims);
+    for (uint32_t i = 0; i < 5; i++)
+        put_u64(b, 1);
+    put_zeros(b, 64);
+}
+
+static void dimensions_0(struct buf *b)
+{
+    dimensions(b, 0);
+}
+
+static void dimensions_5(struct buf *b)
+{
+    dimensions(b, 5);
+}
+
+static void dimension_negative(struct buf *b)
+{
+    tensor(b, "w", UINT64_MAX, 1, T_F32, 0, 16);
+}
+
+static void elements_wrap(struct buf *b)
+{
+    tensor(b, "w", UINT64_C(1) << 62, 4, T_F32, 0, 16);
+}
+
+static void bytes_wrap(struct buf *b)
+{
+    tensor(b, "w", UINT64_C(1) << 31, UINT64_C(1) << 31, T_F32, 0, 16);
+}
+
+static void padded_size_wraps(struct buf *b)
+{
+    /* 2^64 - 1 bytes: the size fits, its padding does not */
+    tensor(b, "w", UINT64_C(0x5555555555555555), 3, 24, 0, 16);
+}
+
+static void type_unknown(struct buf *b)
+{
+    tensor(b, "w", 32, 1, 4, 0, 16);
+}
+
+static void type_beyond_all(struct buf *b)
+{
+    tensor(b, "w", 32, 1, 0xFFFFFFFF, 0, 16);
+}
+
+static void row_no_multiple_of_block(struct buf *b)
+{
+    tensor(b, "w", 48, 2, T_Q4_1, 0, 60);
+}
+
+static void row_no_multiple_of_k_block(struct buf *b)
+{
+    tensor(b, "w", 576, 2, T_Q4_K, 0, 648);
+}
+
+static void offset_not_0(struct buf *b)
+{
+    tensor(b, "w", 2, 2, T_F32, 32, 48);
+}
+
+static void offset_huge(struct buf *b)
+{
+    tensor(b, "w", 2, 2, T_F32, UINT64_MAX - 31, 16);
+}
+
+static void data_missing(struct buf *b)
+{
+    put_gguf_start(b, 1, 0);
+    put_tensor(b, "w", 2, 2, T_F32, 0);
+}
+
+static void data_short(struct buf *b)
+{
+    tensor(b, "w", 2, 2, T_F32, 0, 15);
+}
+
+static void data_left_over(struct buf *b)
+{
+    tensor(b, "w", 2, 2, T_F32, 0, 33);
+}
+
+static void infos_cut(struct buf *b)
+{
+    put_gguf_start(b, 1, 0);
+    put_tensor(b, "w", 2, 2, T_F32, 0);
+    b->len -= 4;
+}
+
+/* Two tensors of 16 bytes. */
+static void two(struct buf *b, const char *name, uint64_t offset, size_t n_data)
+{
+    put_gguf_start(b, 2, 0);
+    put_tensor(b, "w", 2, 2, T_F32, 0);
+    put_tensor(b, name, 2, 2, T_F32, offset);
+    put_padding(b, 32);
+    put_zeros(b, n_data);
+}
+
+static void tensors_overlap(struct buf *b)
+{
+    two(b, "v", 0, 48);
+}
+
+static void tensors_unaligned(struct buf *b)
+{
+    two(b, "v", 16, 48);
+}
+
+static void tensors_with_hole(struct buf *b)
+{
+    two(b, "v", 64, 80);
+}
+
+static void tensor_twice(struct buf *b)
+{
+    two(b, "w", 32, 48);
+}
+
+static void second_tensor_outside(struct buf *b)
+{
+    two(b, "v", 32, 16);
+}
+
+static void second_tensor_cut(struct buf *b)
+{
+    two(b, "v", 32, 40);
+}
+
+static const struct {
+    void (*write)(struct buf *bytes);
+    const char *message;
+} bad[] = {
+    {no_magic, "does not begin with 'GGUF'"},
+    {no_version, "version: needs 4 bytes, but 1 are left in the file"},
+    {version_1, "GGUF version 1; 2 and 3 are read"},
+    {version_4, "GGUF version 4; 2 and 3 are read"},
+    {big_endian, "big-endian file; only little-endian is read"},
+    {no_counts, "number of keys: needs 8 bytes, but 0 are left in the file"},
+    {more_tensors_than_bytes, "1000 tensors, but 8 bytes follow"},
+    {more_tensors_than_we_read, "18446744073709551615 tensors, at most 65536 are read"},
+    {more_keys_than_bytes, "1 keys, but 12 bytes follow"},
+    {more_keys_than_we_read, "4611686018427387904 keys, at most 65536 are read"},
+    {key_longer_than_file, "key 1: needs 200 bytes, but 20 are left in the file"},
+    {key_too_long, "key 1: string of 256 bytes, at most 255 are read"},
+    {key_empty, "key 1: is empty or has control characters"},
+    {key_with_control_character, "key 1: is empty or has control characters"},
+    {key_twice, "key 'a': is there twice"},
+    {value_of_unknown_type, "key 'a': unknown type 13"},
+    {value_cut, "key 'a': needs 8 bytes, but 4 are left in the file"},
+    {boolean_of_2, "key 'a': a boolean must be 0 or 1, is 2"},
+    {string_longer_than_file, "key 'a': needs 4 bytes, but 3 are left in the file"},
+    {string_too_long, "key 'a': string of 16777217 bytes, at most 16777216 are read"},
+    {string_length_wraps, "key 'a': string of 18446744073709551615 bytes, at most 16777216 are "
+                          "read"},
+    {array_of_arrays, "key 'a': an array of arrays is not read"},
+    {array_of_unknown_type, "key 'a': unknown type 99"},
+    {array_too_long, "key 'a': 4194305 elements, at most 4194304 are read"},
+    {array_size_wraps, "key 'a': 2305843009213693953 elements, at most 4194304 are read"},
+    {array_longer_than_file, "key 'a': needs 12 bytes, but 11 are left in the file"},
+    {more_strings_than_bytes, "key 'a': 1000000 strings, but 100 bytes follow"},
+    {string_in_array_cut, "key 'a': element 1: needs 9 bytes, but 3 are left in the file"},
+    {boolean_of_7_in_array, "key 'a': a boolean must be 0 or 1, is 7"},
+    {alignment_0, "general.alignment: must be a power of two up to 65536, is 0"},
+    {alignment_48, "general.alignment: must be a power of two up to 65536, is 48"},
+    {alignment_huge, "general.alignment: must be a power of two up to 65536, is 2147483648"},
+    {alignment_string, "general.alignment: must be an integer, is a string"},
+    {tensor_name_too_long, "tensor 1: name: string of 64 bytes, at most 63 are read"},
+    {tensor_name_empty, "tensor 1: name is empty or has control characters"},
+    {tensor_name_with_newline, "tensor 1: name is empty or has control characters"},
+    {dimensions_0, "tensor 'w': 0 dimensions, must be 1 to 4"},
+    {dimensions_5, "tensor 'w': 5 dimensions, must be 1 to 4"},
+    {dimension_negative, "tensor 'w': shape overflows"},
+    {elements_wrap, "tensor 'w': shape overflows"},
+    {bytes_wrap, "tensor 'w': shape overflows"},
+    {padded_size_wraps, "tensor 'w': offset and size overflow"},
+    {type_unknown, "tensor 'w': unknown type 4"},
+    {type_beyond_all, "tensor 'w': unknown type 4294967295"},
+    {row_no_multiple_of_block, "tensor 'w': rows of 48, but Q4_1 has blocks of 32"},
+    {row_no_multiple_of_k_block, "tensor 'w': rows of 576, but Q4_K has blocks of 256"},
+    {offset_not_0, "tensor 'w': offset 32, must be 0"},
+    {offset_huge, "tensor 'w': offset 18446744073709551584, must be 0"},
+    {infos_cut, "tensor 'w': needs 8 bytes, but 4 are left in the file"},
+    {data_missing, "tensor 'w': needs 16 bytes, but 0 are left in the file"},
+    {data_short, "tensor 'w': needs 16 bytes, but 15 are left in the file"},
+    {data_left_over, "1 bytes that belong to no tensor at the end"},
+    {tensors_overlap, "tensor 'v': offset 0, must be 32"},
+    {tensors_unaligned, "tensor 'v': offset 16, must be 32"},
+    {tensors_with_hole, "tensor 'v': offset 64, must be 32"},
+    {tensor_twice, "tensor 'w': is there twice"},
+    {second_tensor_outside, "tensor 'v': begins behind the end"},
+    {second_tensor_cut, "tensor 'v': needs 16 bytes, but 8 are left in the file"},
+};
+
+static void refuses_each_lie_with_its_own_message(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct buf bytes = {0};
+        struct gguf gguf;
+        struct status status = {0};
+        uint8_t *copy;
+
+        bad[i].write(&bytes);
+        copy = exact_copy(bytes.data, bytes.len);
+        assert_false(gguf_read(&gguf, copy, bytes.len, &status));
+        assert_string_equal(status.message, bad[i].message);
+        assert_int_equal(status.code, STATUS_CONFIG);
+        assert_null(gguf.pairs); /* nothing is left open */
+        assert_null(gguf.tensors.entries);
+        free(copy);
+        buf_release(&bytes);
+    }
+}
+
+/* ---- a good file ------------------------------------------------------------------------- */
+
+/* Every kind of value, and tensors of 1 to 3 dimensions with padding between them. */
+static void put_good(struct buf *b)
+{
+    put_gguf_start(b, 4, 12);
+    put_key_u32(b, "u32", 4000000000);
+    put_key(b, "i32", BYTES_I32);
+    put_u32(b, (uint32_t)-5);
+    put_key(b, "u64", BYTES_U64);
+    put_u64(b, UINT64_C(1) << 40);
+    put_key(b, "u64 max", BYTES_U64);
+    put_u64(b, UINT64_MAX);
+    put_key_f32(b, "f32", 0.5f);
+    put_key(b, "f64", BYTES_F64);
+    put_u64(b, UINT64_C(0x3FD0000000000000)); /* 0.25 */
+    put_key(b, "bool", BYTES_BOOL);
+    buf_append_char(b, 1);
+    put_key_string(b, "string", "a b");
+    put_key_array(b, "strings", BYTES_STRING, 3);
+    put_string(b, "one");
+    put_string(b, "");
+    put_string(b, "three");
+    put_key_array(b, "ints", BYTES_I32, 2);
+    put_u32(b, 1);
+    put_u32(b, (uint32_t)-2);
+    put_key_array(b, "floats", BYTES_F32, 2);
+    put_u32(b, 0x3F800000);
+    put_u32(b, 0xC0000000);
+    put_key_array(b, "empty", BYTES_STRING, 0);
+    put_tensor(b, "q", 64, 3, T_Q4_1, 0);    /* 120 bytes, padded to 128 */
+    put_tensor(b, "k", 256, 2, T_Q4_K, 128); /* 288 */
+    put_string(b, "norm");
+    put_u32(b, 1);
+    put_u64(b, 5);
+    put_u32(b, T_F32);
+    put_u64(b, 416); /* 20, padded to 32 */
+    put_string(b, "cube");
+    put_u32(b, 3);
+    put_u64(b, 3);
+    put_u64(b, 2);
+    put_u64(b, 1);
+    put_u32(b, T_BF16);
+    put_u64(b, 448); /* 12, not padded at the end */
+    put_padding(b, 32);
+    put_zeros(b, 460);
+}
+
+static void open_good(struct buf *bytes, struct gguf *gguf)
+{
+    struct status status = {0};
+
+    *bytes = (struct buf){0};
+    put_good(bytes);
+    assert_true(gguf_read(gguf, (const uint8_t *)bytes->data, bytes->len, &status));
+}
+
+static void assert_entry(const struct gguf *gguf, const char *name, enum dtype dtype,
+                         const char *type_name, int n_dims, size_t rows, size_t cols,
+                         const char *data, size_t size)
+{
+    const struct tensor_entry *entry = tensor_file_find(&gguf->tensors, name);
+
+    assert_non_null(entry);
+    assert_int_equal(entry->dtype, dtype);
+    assert_string_equal(entry->type_name, type_name);
+    assert_int_equal(entry->n_dims, n_dims);
+    assert_int_equal(entry->shape[0], rows);
+    assert_int_equal(entry->shape[1], cols);
+    assert_ptr_equal(entry->data, data);
+    assert_int_equal(entry->size, size);
+}
+
+static void turns_shapes_round_and_places_padded_tensors(void **state)
+{
+    struct buf bytes;
+    struct gguf gguf;
+    const char *data;
+
+    (void)state;
+    open_good(&bytes, &gguf);
+    data = bytes.data + bytes.len - 460;
+    assert_int_equal(gguf.tensors.n_entries, 4);
+    assert_entry(&gguf, "q", DTYPE_Q4_1, "Q4_1", 2, 3, 64, data, 120);
+    assert_entry(&gguf, "k", DTYPE_NONE, "Q4_K", 2, 2, 256, data + 128, 288);
+    assert_entry(&gguf, "norm", DTYPE_F32, "F32", 1, 5, 1, data + 416, 20);
+    assert_entry(&gguf, "cube", DTYPE_BF16, "BF16", 3, 1, 2, data + 448, 12);
+    assert_int_equal(tensor_file_find(&gguf.tensors, "cube")->shape[2], 3);
+    gguf_close(&gguf);
+    buf_release(&bytes);
+}
+
+static void reads_integers_of_any_width(void **state)
+{
+    struct buf bytes;
+    struct gguf gguf;
+    struct status status = {0};
+    uint64_t value = 7;
+    bool found;
+
+    (void)state;
+    open_good(&bytes, &gguf);
+    assert_true(gguf_uint(&gguf, "u32", &value, &found, &status));
+    assert_true(found);
+    assert_int_equal(value, 4000000000);
+    assert_true(gguf_uint(&gguf, "u64", &value, NULL, &status));
+    assert_int_equal(value, UINT64_C(1) << 40);
+    assert_true(gguf_uint(&gguf, "absent", &value, &found, &status));
+    assert_false(found);
+    assert_int_equal(value, UINT64_C(1) << 40);
+    assert_false(gguf_uint(&gguf, "absent", &value, NULL, &status));
+    assert_string_equal(status.message, "absent: missing");
+    assert_false(gguf_uint(&gguf, "i32", &value, NULL, &status));
+    assert_string_equal(status.message, "i32: must be an integer from 0 to 2^63 - 1");
+    assert_false(gguf_uint(&gguf, "u64 max", &value, NULL, &status));
+    assert_string_equal(status.message, "u64 max: must be an integer from 0 to 2^63 - 1");
+    assert_false(gguf_uint(&gguf, "string", &value, NULL, &status));
+    assert_string_equal(status.message, "string: must be an integer, is a string");
+    assert_false(gguf_uint(&gguf, "ints", &value, NULL, &status));
+    assert_string_equal(status.message,
+                        "ints: must be an integer, is an array of which each is an integer");
+    assert_int_equal(status.code, STATUS_CONFIG);
+    gguf_close(&gguf);
+    buf_release(&bytes);
+}
+
+static void reads_floats_booleans_and_strings(void **state)
+{
+    struct buf bytes;
+    struct gguf gguf;
+    struct status status = {0};
+    double number;
+    bool yes = false;
+    struct text text;
+
+    (void)state;
+    open_good(&bytes, &gguf);
+    assert_true(gguf_float(&gguf, "f32", &number, NULL, &status));
+    assert_true(number >= 0.5 && number <= 0.5);
+    assert_true(gguf_float(&gguf, "f64", &number, NULL, &status));
+    assert_true(number >= 0.25 && number <= 0.25);
+    assert_false(gguf_float(&gguf, "u32", &number, NULL, &status));
+    assert_string_equal(status.message, "u32: must be a float, is an integer");
+    assert_true(gguf_bool(&gguf, "bool", &yes, NULL, &status));
+    assert_true(yes);
+    assert_false(gguf_bool(&gguf, "f32", &yes, NULL, &status));
+    assert_string_equal(status.message, "f32: must be a boolean, is a float");
+    assert_true(gguf_string(&gguf, "string", &text, NULL, &status));
+    assert_true(text_is(text, "a b"));
+    assert_false(gguf_string(&gguf, "bool", &text, NULL, &status));
+    assert_string_equal(status.message, "bool: must be a string, is a boolean");
+    gguf_close(&gguf);
+    buf_release(&bytes);
+}
+
+static void reads_arrays(void **state)
+{
+    struct buf bytes;
+    struct gguf gguf;
+    struct status status = {0};
+    const struct text *texts;
+    int32_t *ints;
+    float *floats;
+    size_t n;
+
+    (void)state;
+    open_good(&bytes, &gguf);
+    assert_true(gguf_string_array(&gguf, "strings", &texts, &n, NULL, &status));
+    assert_int_equal(n, 3);
+    assert_true(text_is(texts[0], "one"));
+    assert_true(text_is(texts[1], ""));
+    assert_true(text_is(texts[2], "three"));
+    assert_true(gguf_string_array(&gguf, "empty", &texts, &n, NULL, &status));
+    assert_int_equal(n, 0);
+    assert_false(gguf_string_array(&gguf, "ints", &texts, &n, NULL, &status));
+    assert_string_equal(status.message, "ints: must be an array of strings, is an array of which "
+                                        "each is an integer");
+    assert_true(gguf_int_array(&gguf, "ints", &ints, &n, NULL, &status));
+    assert_int_equal(n, 2);
+    assert_int_equal(ints[0], 1);
+    assert_int_equal(ints[1], -2);
+    free(ints);
+    assert_false(gguf_int_array(&gguf, "floats", &ints, &n, NULL, &status));
+    assert_true(gguf_float_array(&gguf, "floats", &floats, &n, NULL, &status));
+    assert_int_equal(n, 2);
+    assert_true(floats[0] >= 1.0f && floats[0] <= 1.0f);
+    assert_true(floats[1] >= -2.0f && floats[1] <= -2.0f);
+    free(floats);
+    assert_false(gguf_float_array(&gguf, "strings", &floats, &n, NULL, &status));
+    gguf_close(&gguf);
+    buf_release(&bytes);
+}
+
+static void refuses_an_array_element_beyond_32_bits(void **state)
+{
+    struct buf bytes = {0};
+    struct gguf gguf;
+    struct status status = {0};
+    int32_t *ints;
+    size_t n;
+
+    (void)state;
+    put_gguf_start(&bytes, 0, 1);
+    put_key_array(&bytes, "types", BYTES_U32, 2);
+    put_u32(&bytes, 1);
+    put_u32(&bytes, 0x80000000);
+    assert_true(gguf_read(&gguf, (const uint8_t *)bytes.data, bytes.len, &status));
+    assert_false(gguf_int_array(&gguf, "types", &ints, &n, NULL, &status));
+    assert_string_equal(status.message, "types: element 1 does not fit 32 bits");
+    gguf_close(&gguf);
+    buf_release(&bytes);
+}
+
+/* Data begins and ends at multiples of general.alignment; the last may be padded, too. */
+static void heeds_the_alignment_of_the_file(void **state)
+{
+    for (size_t padding = 0; padding <= 48; padding += 48) {
+        struct buf bytes = {0};
+        struct gguf gguf;
+        struct status status = {0};
+
+        (void)state;
+        put_gguf_start(&bytes, 2, 1);
+        put_key_u32(&bytes, "general.alignment", 64);
+        put_tensor(&bytes, "a", 2, 2, T_F32, 0);
+        put_tensor(&bytes, "b", 2, 2, T_F32, 64);
+        put_padding(&bytes, 64);
+        put_zeros(&bytes, 80 + padding);
+        assert_true(gguf_read(&gguf, (const uint8_t *)bytes.data, bytes.len, &status));
+        assert_int_equal(tensor_file_find(&gguf.tensors, "b")->data -
+                             tensor_file_find(&gguf.tensors, "a")->data,
+                         64);
+        gguf_close(&gguf);
+        buf_release(&bytes);
+    }
+}
+
+static void refuses_a_file_cut_at_any_byte(void **state)
+{
+    struct buf bytes = {0};
+
+    (void)state;
+    put_good(&bytes);
+    for (size_t n = 0; n < bytes.len; n++) {
+        uint8_t *copy = exact_copy(bytes.data, n);
+        struct gguf gguf;
+        struct status status = {0};
+
+        assert_false(gguf_read(&gguf, copy, n, &status));
+        assert_int_equal(status.code, STATUS_CONFIG);
+        free(copy);
+    }
+    buf_release(&bytes);
+}
+
+static void assert_inside(const struct gguf *gguf, const uint8_t *bytes, size_t n)
+{
+    for (size_t k = 0; k < gguf->tensors.n_entries; k++) {
+        const struct tensor_entry *entry = &gguf->tensors.entries[k];
+
+        assert_true(entry->data >= bytes && entry->data <= bytes + n);
+        assert_true(entry->size <= (size_t)(bytes + n - entry->data));
+    }
+}
+
+/* What is accepted with one byte changed still lies inside the file. */
+static void never_points_outside_whatever_byte_changes(void **state)
+{
+    static const uint8_t values[] = {0x00, 0x01, 0x08, 0x09, 0x20, 0x7F, 0x80, 0xFF};
+    struct buf bytes = {0};
+    uint8_t *copy;
+
+    (void)state;
+    put_good(&bytes);
+    copy = exact_copy(bytes.data, bytes.len);
+    for (size_t i = 0; i < bytes.len * sizeof(values); i++) {
+        const size_t at = i / sizeof(values);
+        struct gguf gguf;
+        struct status status = {0};
+
+        copy[at] = values[i % sizeof(values)];
+        if (gguf_read(&gguf, copy, bytes.len, &status)) {
+            assert_inside(&gguf, copy, bytes.len);
+            gguf_close(&gguf);
+        }
+        copy[at] = (uint8_t)bytes.data[at];
+    }
+    free(copy);
+    buf_release(&bytes);
+}
+
+static void names_the_file_in_every_message(void **state)
+{
+    char folder[64];
+    struct buf path = {0}, wanted = {0};
+    struct gguf gguf;
+    struct status status = {0};
+
+    (void)state;
+    make_folder(folder);
+    buf_printf(&path, "%s/m.gguf", folder);
+    assert_false(gguf_open(&gguf, path.data, &status));
+    assert_int_equal(status.code, STATUS_NO_INPUT);
+    write_text(folder, "m.gguf", "");
+    assert_false(gguf_open(&gguf, path.data, &status));
+    assert_int_equal(status.code, STATUS_CONFIG);
+    buf_printf(&wanted, "%s: does not begin with 'GGUF'", path.data);
+    assert_string_equal(status.message, wanted.data);
+    remove_file(folder, "m.gguf");
+    rmdir(folder);
+    buf_release(&path);
+    buf_release(&wanted);
+}
+
+static char smollm2[512];
+
+static void reads_smollm2_135m_instruct(void **state)
+{
+    struct gguf gguf;
+    struct status status = {0};
+    const struct text *texts;
+    int32_t *types;
+    size_t n;
+
+    (void)state;
+    assert_true(gguf_open(&gguf, smollm2, &status));
+    assert_int_equal(gguf.version, 3);
+    assert_int_equal(gguf.n_pairs, 33);
+    assert_int_equal(gguf.tensors.n_entries, 272);
+    assert_entry(&gguf, "token_embd.weight", DTYPE_Q8_0, "Q8_0", 2, 49152, 576,
+                 (const char *)gguf.tensors.map.data + 1785664, 30081024);
+    assert_true(gguf_string_array(&gguf, "tokenizer.ggml.tokens", &texts, &n, NULL, &status));
+    assert_int_equal(n, 49152);
+    assert_true(text_is(texts[2], "<|im_end|>"));
+    assert_true(gguf_string_array(&gguf, "tokenizer.ggml.merges", &texts, &n, NULL, &status));
+    assert_int_equal(n, 48900);
+    assert_true(gguf_int_array(&gguf, "tokenizer.ggml.token_type", &types, &n, NULL, &status));
+    assert_int_equal(n, 49152);
+    assert_int_equal(types[2], 3); /* control */
+    free(types);
+    gguf_close(&gguf);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[] = {
+        cmocka_unit_test(turns_shapes_round_and_places_padded_tensors),
+        cmocka_unit_test(reads_integers_of_any_width),
+        cmocka_unit_test(reads_floats_booleans_and_strings),
+        cmocka_unit_test(reads_arrays),
+        cmocka_unit_test(refuses_an_array_element_beyond_32_bits),
+        cmocka_unit_test(heeds_the_alignment_of_the_file),
+        cmocka_unit_test(refuses_each_lie_with_its_own_message),
+        cmocka_unit_test(refuses_a_file_cut_at_any_byte),
+        cmocka_unit_test(never_points_outside_whatever_byte_changes),
+        cmocka_unit_test(names_the_file_in_every_message),
+        {0}, /* a real model's, where it is installed */
+    };
+
+    if (model_file("smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", smollm2)[0])
+        tests[sizeof(tests) / sizeof(tests[0]) - 1] =
+            (struct CMUnitTest)cmocka_unit_test(reads_smollm2_135m_instruct);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
