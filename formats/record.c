@@ -182,11 +182,7 @@ bool record_parse(struct record *record, struct text line, struct status *status
 {
     bool ok;
 
-    json_decref(record->object);
-    record->object = NULL;
-    record->id = (struct text){0};
-    record->failed_upstream = false;
-    buf_reset(&record->line);
+    record_reset(record, SIZE_MAX);
     buf_append_text(&record->line, line);
     ok = parse_object(record, status);
     find_id(record);
@@ -206,6 +202,18 @@ bool record_parse(struct record *record, struct text line, struct status *status
         }
     }
     return true;
+}
+
+void record_reset(struct record *record, size_t keep_size)
+{
+    if (record->line.cap > keep_size)
+        record_release(record);
+    json_decref(record->object);
+    record->object = NULL;
+    record->id = (struct text){0};
+    record->failed_upstream = false;
+    buf_reset(&record->line);
+    record->scan.n_spans = record->scan.n_wide = 0;
 }
 
 void record_release(struct record *record)

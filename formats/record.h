@@ -32,6 +32,8 @@ struct record {
  * False: STATUS_INPUT with its kind, column and perhaps member; the record then holds the line's
  * bytes and no object (and the id, where that is known). */
 bool record_parse(struct record *record, struct text line, struct status *status) MUST_CHECK;
+/* Empty; memory for lines of up to keep_size bytes is kept for the next. */
+void record_reset(struct record *record, size_t keep_size);
 void record_release(struct record *record);
 
 /* The member's value, NULL if it is not there. Ours; null is a value. */

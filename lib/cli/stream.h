@@ -22,13 +22,13 @@ enum stream_format {
     STREAM_LINES, /* a line is plain text: it becomes {"query":...}, see lines_member */
 };
 
-/* Zeroed = the defaults of the command line, but max_line, which has to be set. */
+/* Zeroed = the defaults of the command line. */
 struct stream_options {
     const char *const *files; /* operands; "-" is standard input */
     size_t n_files;           /* 0: standard input */
     const char *query;        /* --query: this one record instead of any input; NULL: none */
     enum stream_format format;
-    size_t max_line; /* bytes a line may have */
+    size_t max_line; /* bytes a line may have; 0: STREAM_MAX_LINE_DEFAULT */
     enum stream_existing existing;
     const char *output; /* -o; NULL or "-": standard output */
     enum stream_on_error on_error;
@@ -48,6 +48,14 @@ struct stream_options {
 
 struct stream;
 
+enum job_state {
+    JOB_OPEN, /* begun, not ended */
+    JOB_DONE,
+    JOB_KEPT, /* --existing keep, and nothing was missing */
+    JOB_FAILED,
+    JOB_UPSTREAM, /* came as an error record */
+};
+
 /* One record on its way. The tool reads `record`, keeps what it likes in `work`, and appends what
  * it makes to `members` as `"score":{...}` (formats/json_write.h). Its address stays the same until
  * release. */
@@ -57,10 +65,13 @@ struct job {
     struct buf members;
     /* the rest belongs to the stream */
     struct stream *stream;
-    int state;
-    struct status why;
-    struct buf raw;
-    uint64_t position;
+    enum job_state state;
+    bool begun;        /* the tool has seen it */
+    struct status why; /* it failed */
+    struct buf raw;    /* of --format lines: the line as it came */
+    uint64_t size;     /* of the line as it came */
+    uint64_t position; /* in the input, behind the line */
+    size_t held_bytes; /* counted against the window */
 };
 
 struct stream_tool {

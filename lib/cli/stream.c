@@ -1,0 +1,481 @@
+#include "cli/stream.h"
+
+#include <assert.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "cli/line_queue.h"
+#include "cli/signals.h"
+#include "cli/stream_line.h"
+#include "cli/stream_sink.h"
+#include "formats/jsonl.h"
+#include "formats/output_file.h"
+
+#define DEFAULT_WINDOW 64
+#define MAX_HELD_BYTES ((size_t)32 << 20) /* of lines in the window, or one line */
+#define KEEP_SIZE ((size_t)64 << 10)      /* memory a job may keep for its next record */
+
+/* Jobs stand in a ring in input order: begun at its end, written from its front. */
+struct stream {
+    const struct stream_options *options;
+    const struct stream_tool *tool;
+    sem_t wake; /* posted by signals, and by the queue when it has something */
+    struct line_queue *queue;
+    struct queued_line taken;
+    struct stream_sink sink;
+    struct job **jobs; /* [window] */
+    size_t window, first, n_jobs;
+    size_t n_open;       /* of jobs in the ring, those not ended */
+    size_t held_bytes;   /* of their lines */
+    uint64_t n_expected; /* by --expect */
+    bool refuses;        /* takes no more: a record failed under --on-error fail */
+    bool input_ended;
+    bool input_failed; /* ... for this reason: */
+    struct status input_status;
+};
+
+/* ---- jobs ---- */
+
+static void end_job(struct job *job, enum job_state state)
+{
+    assert(job->state == JOB_OPEN && "a job ends once");
+    job->state = state;
+    job->stream->n_open--;
+    if (state == JOB_FAILED || state == JOB_UPSTREAM)
+        job->stream->refuses |= job->stream->options->on_error == STREAM_FAIL;
+}
+
+void job_done(struct job *job)
+{
+    end_job(job, JOB_DONE);
+}
+
+void job_fail(struct job *job, const struct status *why)
+{
+    job->why = *why;
+    end_job(job, JOB_FAILED);
+}
+
+static struct job *new_job(struct stream *stream)
+{
+    struct job **slot = &stream->jobs[(stream->first + stream->n_jobs) % stream->window];
+
+    if (!*slot)
+        *slot = memory_zeroed(1, sizeof(**slot));
+    (*slot)->stream = stream;
+    (*slot)->state = JOB_OPEN;
+    stream->n_jobs++;
+    stream->n_open++;
+    return *slot;
+}
+
+static void reset_buf(struct buf *buf)
+{
+    buf_reset(buf);
+    if (buf->cap > KEEP_SIZE)
+        buf_release(buf);
+}
+
+/* The front of the ring is free for a new job. */
+static void drop_first_job(struct stream *stream)
+{
+    struct job *job = stream->jobs[stream->first];
+
+    if (job->begun && stream->tool->release)
+        stream->tool->release(stream->tool->self, job);
+    job->begun = false;
+    job->work = NULL;
+    record_reset(&job->record, KEEP_SIZE);
+    reset_buf(&job->raw);
+    reset_buf(&job->members);
+    stream->held_bytes -= job->held_bytes;
+    stream->n_open -= job->state == JOB_OPEN;
+    stream->first = (stream->first + 1) % stream->window;
+    stream->n_jobs--;
+}
+
+/* ---- in: lines become jobs ---- */
+
+/* How many of the tool's members are there already, and the first of them. */
+static size_t count_existing(const struct stream_tool *tool, const struct record *record,
+                             const char **first)
+{
+    size_t n = 0;
+
+    for (size_t i = tool->n_makes; i-- > 0;) {
+        if (record_get(record, tool->makes[i])) {
+            *first = tool->makes[i];
+            n++;
+        }
+    }
+    return n;
+}
+
+/* False: STATUS_INPUT, or the run ends. */
+static bool begin_record(struct stream *stream, struct job *job, struct status *status)
+{
+    const struct stream_tool *tool = stream->tool;
+    const char *existing = NULL;
+    const size_t n_existing = count_existing(tool, &job->record, &existing);
+
+    if (n_existing > 0 && stream->options->existing == STREAM_EXISTING_ERROR)
+        return record_fail(&job->record, status, "exists", existing,
+                           "member '%s' is there already (see --existing)", existing);
+    if (n_existing > 0 && n_existing == tool->n_makes &&
+        stream->options->existing == STREAM_EXISTING_KEEP) {
+        end_job(job, JOB_KEPT);
+        return true;
+    }
+    job->begun = true;
+    return tool->begin(tool->self, job, status);
+}
+
+static const char *text_member(const struct stream *stream)
+{
+    if (stream->options->format != STREAM_LINES && !stream->options->query)
+        return NULL;
+    return stream->tool->lines_member ? stream->tool->lines_member : "query";
+}
+
+static bool begin_line(struct stream *stream, const struct line *line, struct status *status)
+{
+    struct job *job = new_job(stream);
+    bool ok;
+
+    job->position = line->position;
+    job->size = line->size;
+    job->held_bytes = line->bytes.len;
+    stream->held_bytes += job->held_bytes;
+    ok = stream_line_parse(job, line, text_member(stream), status);
+    if (ok && job->record.failed_upstream) {
+        status_set_record(&job->why, "upstream", NULL, "failed in an earlier tool");
+        end_job(job, JOB_UPSTREAM);
+    } else if (ok) {
+        ok = begin_record(stream, job, status);
+    }
+    if (!ok && status->code == STATUS_INPUT) {
+        job_fail(job, status);
+        ok = true;
+    }
+    return ok;
+}
+
+static bool may_take(const struct stream *stream)
+{
+    return !stream->input_ended && !stream->refuses && stream->n_jobs < stream->window &&
+           (stream->n_jobs == 0 || stream->held_bytes < MAX_HELD_BYTES);
+}
+
+/* Takes a line in, if there is one and room for it. */
+static bool take_line(struct stream *stream, bool *took, struct status *status)
+{
+    enum line_queue_result result = QUEUE_EMPTY;
+
+    if (may_take(stream))
+        result = line_queue_take(stream->queue, &stream->taken, &stream->input_status);
+    *took = result == QUEUE_LINE;
+    if (result == QUEUE_FAILED)
+        stream->input_failed = true;
+    if (result == QUEUE_FAILED || result == QUEUE_END)
+        stream->input_ended = true;
+    return !*took || begin_line(stream, &stream->taken.line, status);
+}
+
+/* ---- out: ended jobs become lines ---- */
+
+static bool put_ended(struct stream *stream, struct status *status)
+{
+    while (stream->n_jobs > 0 && stream->jobs[stream->first]->state != JOB_OPEN) {
+        const bool ok = stream_sink_put(&stream->sink, stream->jobs[stream->first], status);
+
+        drop_first_job(stream);
+        if (!ok)
+            return false;
+        if (stream_sink_is_due(&stream->sink) && !stream_sink_write(&stream->sink, status))
+            return false;
+    }
+    return true;
+}
+
+/* ---- the loop ---- */
+
+/* Until there is input or a signal; for the progress line, a second at most. */
+static void wait_for_input(struct stream *stream)
+{
+    struct timespec until;
+
+    if (!stream->sink.report.progress.on) {
+        sem_wait(&stream->wake);
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec++;
+    sem_timedwait(&stream->wake, &until);
+}
+
+/* Nothing to do but wait. Posts about what is known already are taken back first. */
+static bool idle(struct stream *stream, struct status *status)
+{
+    bool took;
+
+    while (sem_trywait(&stream->wake) == 0)
+        continue;
+    if (!take_line(stream, &took, status))
+        return false;
+    if (!took && !stream->input_ended && signals_caught() == 0)
+        wait_for_input(stream);
+    return true;
+}
+
+static bool step(struct stream *stream, struct status *status)
+{
+    if (!stream->tool->step)
+        return status_fail(status, STATUS_INTERNAL, "a record was begun and never ended");
+    if (stream->tool->step(stream->tool->self, status))
+        return true;
+    if (status->code == STATUS_INPUT) /* job_fail is for that */
+        status->code = STATUS_INTERNAL;
+    return false;
+}
+
+/* Takes what has come, writes what has ended; where there is neither, steps or waits. */
+static bool run_jobs(struct stream *stream, struct status *status)
+{
+    struct stream_sink *sink = &stream->sink;
+
+    while (signals_caught() == 0) {
+        bool took;
+
+        if (!take_line(stream, &took, status) || !put_ended(stream, status))
+            return false;
+        progress_update(&sink->report.progress, &sink->stats);
+        if (took)
+            continue;
+        if (!stream_sink_write(sink, status))
+            return false;
+        if (stream->n_jobs == 0 && stream->input_ended)
+            break;
+        if (!(stream->n_open > 0 ? step(stream, status) : idle(stream, status)))
+            return false;
+    }
+    return true;
+}
+
+/* ---- beginning ---- */
+
+static size_t max_line(const struct stream_options *options)
+{
+    return options->max_line > 0 ? options->max_line : STREAM_MAX_LINE_DEFAULT;
+}
+
+static bool count_expected(const struct stream_options *options, uint64_t *n, struct status *status)
+{
+    const char *const paths[] = {options->expect_file};
+    enum jsonl_result result;
+    struct jsonl *jsonl;
+    struct line line;
+
+    *n = options->expect;
+    if (!options->expect_file)
+        return true;
+    jsonl = jsonl_open(paths, 1, max_line(options), status);
+    if (!jsonl)
+        return false;
+    for (*n = 0; (result = jsonl_next(jsonl, &line, status)) == JSONL_LINE; ++*n)
+        continue;
+    jsonl_close(jsonl);
+    return result == JSONL_END;
+}
+
+static bool open_queue(struct stream *stream, struct status *status)
+{
+    const struct stream_options *options = stream->options;
+    struct jsonl *jsonl;
+
+    if (options->query) {
+        const struct text query = text_of(options->query);
+
+        stream->queue = line_queue_of(
+            &(struct line){.bytes = query, .file = "--query", .number = 1, .size = query.len});
+        return true;
+    }
+    jsonl = jsonl_open(options->files, options->n_files, max_line(options), status);
+    if (!jsonl)
+        return false;
+    stream->sink.stats.total_size = jsonl_total_size(jsonl);
+    stream->queue = line_queue_open(jsonl, &stream->wake, status);
+    return stream->queue != NULL;
+}
+
+static void start_report(struct stream *stream)
+{
+    const struct stream_options *options = stream->options;
+    struct report *report = &stream->sink.report;
+    const bool progress =
+        options->progress == STREAM_PROGRESS_ON || (options->progress == STREAM_PROGRESS_AUTO &&
+                                                    !options->quiet && isatty(STDERR_FILENO) == 1);
+
+    report->name = stream->tool->name;
+    report->quiet = options->quiet;
+    report->verbose = options->verbose;
+    report->plain_lines = text_member(stream) != NULL;
+    progress_start(&report->progress, stream->tool->name, progress);
+    run_stats_start(&stream->sink.stats);
+}
+
+static bool open_stream(struct stream *stream, struct status *status)
+{
+    const struct stream_options *options = stream->options;
+
+    stream->window = stream->tool->window > 0 ? stream->tool->window : DEFAULT_WINDOW;
+    stream->jobs = memory_zeroed(stream->window, sizeof(struct job *));
+    sem_init(&stream->wake, 0, 0);
+    start_report(stream);
+    signals_begin(&stream->wake);
+    return stream_check(options, status) && count_expected(options, &stream->n_expected, status) &&
+           stream_sink_open(&stream->sink, options, stream->tool, status) &&
+           open_queue(stream, status);
+}
+
+/* ---- end ---- */
+
+static void close_stream(struct stream *stream)
+{
+    line_queue_close(stream->queue);
+    queued_line_release(&stream->taken);
+    while (stream->n_jobs > 0)
+        drop_first_job(stream);
+    for (size_t i = 0; i < stream->window; i++) {
+        struct job *job = stream->jobs[i];
+
+        if (job) {
+            record_release(&job->record);
+            buf_release(&job->raw);
+            buf_release(&job->members);
+            free(job);
+        }
+    }
+    free(stream->jobs);
+    stream_sink_close(&stream->sink);
+    signals_end();
+    sem_destroy(&stream->wake);
+}
+
+static bool write_stats(struct stream *stream, int exit_status, struct status *status)
+{
+    const struct stream_tool *tool = stream->tool;
+    struct output_file *file;
+    struct buf stats = {0};
+    bool ok = false;
+
+    if (!stream->options->stats)
+        return true;
+    buf_append_char(&stats, '{');
+    run_stats_write(&stream->sink.stats, tool->name, exit_status, &stats);
+    if (tool->stats) {
+        buf_append_char(&stats, ',');
+        tool->stats(tool->self, &stats);
+    }
+    buf_append_string(&stats, "}\n");
+    file = output_open(stream->options->stats, status);
+    if (file && !output_write(file, buf_text(&stats), status))
+        output_discard(file);
+    else
+        ok = file && output_commit(file, status);
+    buf_release(&stats);
+    return ok;
+}
+
+/* All lines were read and dealt with: is that what was asked for? */
+static bool complete(struct stream *stream, struct status *status)
+{
+    const struct stream_options *options = stream->options;
+    const uint64_t n = stream->sink.stats.n_records;
+
+    if (stream->input_failed) {
+        *status = stream->input_status;
+        return false;
+    }
+    if ((options->expect_set || options->expect_file) && n != stream->n_expected)
+        return status_fail(status, STATUS_DATA, "expected %llu records, but %llu came",
+                           (unsigned long long)stream->n_expected, (unsigned long long)n);
+    return stream_sink_commit(&stream->sink, status);
+}
+
+static int exit_status_of_failures(const struct stream_options *options,
+                                   const struct run_stats *stats)
+{
+    const double n_failed = (double)stats->n_failed;
+    const double n_records = (double)stats->n_records;
+
+    if (options->max_errors_percent ? n_failed * 100 > options->max_errors * n_records
+                                    : n_failed > options->max_errors)
+        return status_exit_code(STATUS_INPUT);
+    return 0;
+}
+
+/* The run ends before its time: what has ended still goes out, as whole lines. */
+static bool put_rest(struct stream *stream, struct status *status)
+{
+    if (!stream->refuses && !put_ended(stream, status))
+        return false;
+    return stream_sink_write(&stream->sink, status);
+}
+
+/* Asked to stop, with lines left. */
+static bool end_early(struct stream *stream, struct status *status)
+{
+    if (!put_rest(stream, status))
+        return false;
+    report_stopped(&stream->sink.report, signals_caught(), &stream->sink.stats);
+    return true;
+}
+
+/* What an open stream comes to: the program's exit status. */
+static int run(struct stream *stream, struct status *status)
+{
+    struct stream_sink *sink = &stream->sink;
+    struct status ignored;
+
+    if (!run_jobs(stream, status)) {
+        /* the failure to tell is the first one; if it was writing, there is no more of that */
+        if (status->code != STATUS_IO && !put_rest(stream, &ignored))
+            *status = ignored;
+    } else if (stream->n_jobs > 0 || !stream->input_ended) {
+        if (end_early(stream, status))
+            return status_exit_code(STATUS_AGAIN);
+    } else if (complete(stream, status)) {
+        return exit_status_of_failures(stream->options, &sink->stats);
+    }
+    report_fatal(&sink->report, status);
+    return status_exit_code(status->code);
+}
+
+int stream_run(const struct stream_options *options, const struct stream_tool *tool)
+{
+    struct stream stream = {.options = options, .tool = tool};
+    struct status status = {0};
+    int exit_status, stopped_by = 0;
+
+    if (open_stream(&stream, &status)) {
+        exit_status = run(&stream, &status);
+        if (exit_status == status_exit_code(STATUS_AGAIN))
+            stopped_by = signals_caught();
+    } else {
+        report_fatal(&stream.sink.report, &status);
+        exit_status = status_exit_code(status.code);
+    }
+    if (!write_stats(&stream, exit_status, &status)) {
+        report_fatal(&stream.sink.report, &status);
+        exit_status = status_exit_code(STATUS_IO);
+    }
+    report_end(&stream.sink.report, &stream.sink.stats);
+    close_stream(&stream);
+    if (stopped_by != 0 && stopped_by != SIGTERM)
+        signals_die_of(stopped_by);
+    return exit_status;
+}

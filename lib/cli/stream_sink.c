@@ -1,0 +1,151 @@
+#include "cli/stream_sink.h"
+
+#include <string.h>
+
+#include "cli/signals.h"
+#include "formats/json_write.h"
+
+#define WRITE_SIZE                                                                                 \
+    ((size_t)64 << 10)      /* output is written at the latest when it is this long ...            \
+                             */
+#define WRITE_INTERVAL 0.02 /* ... or so many seconds old */
+
+bool stream_sink_open(struct stream_sink *sink, const struct stream_options *options,
+                      const struct stream_tool *tool, struct status *status)
+{
+    sink->options = options;
+    sink->tool = tool;
+    sink->output = output_open(options->output, status);
+    if (!sink->output)
+        return false;
+    signals_remove_at_end(output_temporary(sink->output));
+    if (!options->errors)
+        return true;
+    sink->errors = error_file_open(options->errors, status);
+    return sink->errors != NULL;
+}
+
+bool stream_sink_write(struct stream_sink *sink, struct status *status)
+{
+    const struct text ready = buf_text(&sink->ready);
+    bool ok = ready.len == 0 || output_write(sink->output, ready, status);
+
+    sink->stats.bytes_out += ready.len;
+    if (sink->ready.cap > 4 * WRITE_SIZE)
+        buf_release(&sink->ready);
+    buf_reset(&sink->ready);
+    return ok;
+}
+
+static void put_done(struct stream_sink *sink, const struct job *job)
+{
+    const struct stream_tool *tool = sink->tool;
+    const bool replace = sink->options->existing == STREAM_EXISTING_REPLACE;
+    struct buf missing = {0};
+
+    if (sink->options->existing == STREAM_EXISTING_KEEP) {
+        record_missing_members(&job->record, buf_text(&job->members), &missing);
+        record_write(&job->record, buf_text(&missing), NULL, 0, &sink->ready);
+        buf_release(&missing);
+    } else {
+        record_write(&job->record, buf_text(&job->members), tool->makes,
+                     replace ? tool->n_makes : 0, &sink->ready);
+    }
+}
+
+static void put_line(struct stream_sink *sink, const struct job *job)
+{
+    buf_append_text(&sink->ready, buf_text(&job->record.line));
+    buf_append_char(&sink->ready, '\n');
+}
+
+static bool note_failure(struct stream_sink *sink, const struct job *job, struct status *status)
+{
+    const bool plain = job->raw.len > 0;
+    const struct error_file_entry entry = {
+        .tool = sink->tool->name,
+        .file = job->record.file,
+        .number = job->record.number,
+        .why = &job->why,
+        .raw = buf_text(plain ? &job->raw : &job->record.line),
+        .size = job->size,
+    };
+
+    if (job->state == JOB_UPSTREAM)
+        sink->stats.n_upstream++;
+    else
+        report_failure(&sink->report, job->record.file,
+                       sink->options->query ? 0 : job->record.number, &job->why);
+    sink->stats.n_failed++;
+    return !sink->errors || error_file_write(sink->errors, &entry, status);
+}
+
+/* The failed record's place in the output. Under --on-error fail, the end of the run. */
+static bool put_failed(struct stream_sink *sink, const struct job *job, struct status *status)
+{
+    if (!note_failure(sink, job, status))
+        return false;
+    switch (sink->options->on_error) {
+    case STREAM_EMIT:
+        if (job->state == JOB_UPSTREAM)
+            put_line(sink, job);
+        else
+            record_write_error(&job->record, sink->tool->name, &job->why, job->record.number,
+                               &sink->ready);
+        return true;
+    case STREAM_SKIP:
+        return true;
+    case STREAM_FAIL:
+        break;
+    }
+    return status_fail(status, STATUS_DATA, "stopped at %s:%zu, the first failed record",
+                       job->record.file, job->record.number);
+}
+
+bool stream_sink_put(struct stream_sink *sink, const struct job *job, struct status *status)
+{
+    const bool was_empty = sink->ready.len == 0;
+
+    sink->stats.n_records++;
+    sink->stats.bytes_in += job->size;
+    sink->stats.position = job->position;
+    if (job->state == JOB_FAILED || job->state == JOB_UPSTREAM) {
+        if (!put_failed(sink, job, status))
+            return false;
+    } else {
+        sink->stats.n_done++;
+        sink->stats.n_kept += job->state == JOB_KEPT;
+        if (job->state == JOB_KEPT)
+            put_line(sink, job);
+        else
+            put_done(sink, job);
+    }
+    if (was_empty)
+        sink->ready_since = run_stats_now();
+    return true;
+}
+
+bool stream_sink_is_due(const struct stream_sink *sink)
+{
+    return sink->ready.len >= WRITE_SIZE ||
+           (sink->ready.len > 0 && run_stats_now() - sink->ready_since >= WRITE_INTERVAL);
+}
+
+bool stream_sink_commit(struct stream_sink *sink, struct status *status)
+{
+    struct output_file *output = sink->output;
+
+    sink->output = NULL;
+    return output_commit(output, status) &&
+           (!sink->errors || error_file_sync(sink->errors, status));
+}
+
+void stream_sink_close(struct stream_sink *sink)
+{
+    output_discard(sink->output);
+    signals_remove_at_end(NULL);
+    error_file_close(sink->errors);
+    buf_release(&sink->ready);
+    sink->output = NULL;
+    sink->errors = NULL;
+}
