@@ -80,7 +80,7 @@ struct text tokenizer_bytes(const struct tokenizer *tokenizer, int32_t id);
 int32_t tokenizer_find(const struct tokenizer *tokenizer, const char *piece); /* -1: none */
 bool tokenizer_is_control(const struct tokenizer *tokenizer, int32_t id);
 
-/* Does a token begin in the middle of a word ("##ing")? Never for byte-level tokens. */
+/* Are words joined by a space when decoding, unless a piece begins with ##? */
 bool tokenizer_is_wordpiece(const struct tokenizer *tokenizer);
 
 /* The chat template that came with the model (Jinja source); empty if there is none. */

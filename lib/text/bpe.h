@@ -1,0 +1,55 @@
+/* Byte-pair encoding: merges adjacent symbols, the pair of lowest rank first, leftmost among
+ * equals.
+ *
+ * Works on token ids alone, so any alphabet can feed it: bytes now, characters for other models.
+ */
+#ifndef TEXT_BPE_H
+#define TEXT_BPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "text/tokens.h"
+
+struct bpe_merge {
+    int32_t left, right; /* these two ids, side by side, ... */
+    int32_t result;      /* ... become this one */
+};
+
+/* Zeroed = valid and without merges. */
+struct bpe {
+    struct bpe_merge *merges; /* ours, [n_merges]; the index is the rank */
+    uint32_t n_merges;
+    uint32_t *ranks; /* ours; hash of a pair -> rank + 1, 0: free; a power of two of them */
+    size_t n_ranks;
+};
+
+struct bpe_symbol;
+struct bpe_entry;
+struct bpe_chain;
+
+/* What one bpe_encode at a time needs; kept for the next. Zeroed = valid and empty. */
+struct bpe_scratch {
+    struct bpe_symbol *symbols;
+    size_t cap_symbols;
+    struct bpe_entry *entries;
+    size_t n_entries, cap_entries;
+    uint32_t free_entry; /* head of the list of unused entries, plus 1; 0: none */
+    struct bpe_chain *heap;
+    size_t n_heap, cap_heap;
+    uint32_t *tails; /* [n_merges]: last entry of the rank's open chain, plus 1; 0: none */
+};
+
+/* Takes `merges` (made by malloc), also on failure. STATUS_CONFIG if a pair is there twice. */
+bool bpe_init(struct bpe *bpe, struct bpe_merge *merges, size_t n_merges,
+              struct status *status) MUST_CHECK;
+void bpe_release(struct bpe *bpe);
+void bpe_scratch_release(struct bpe_scratch *scratch);
+
+/* Merge the n symbols `ids` (written over) as far as it goes and append the result to *out. Time
+ * n log n at worst, n for runs; n < 2^31. */
+void bpe_encode(const struct bpe *bpe, struct bpe_scratch *scratch, int32_t *ids, size_t n,
+                struct tokens *out);
+
+#endif
