@@ -123,6 +123,9 @@ help:
 
 # ---- how things are made
 
+## lib       build the static library alone
+lib: $(LIB)
+
 $(LIB): $(LIB_OBJ)
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^
@@ -139,9 +142,11 @@ $(BUILD)/%.o: %.c
 $(BUILD)/bin/%: $(BUILD)/bin/%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-$(BUILD)/man/%.1: bin/%.1.scd
+# OPTIONS comes from the tool's own --help, so that the two cannot differ.
+$(BUILD)/man/%.1: bin/%.1.scd $(BUILD)/bin/% .make/man.awk .make/man-common.scd
 	$(Q)mkdir -p $(@D)
-	$(Q)SOURCE_DATE_EPOCH=0 scdoc <$< >$@
+	$(Q)$(BUILD)/bin/$* --help | awk -f .make/man.awk - $< | \
+	    sed -e '/^@COMMON@$$/{r .make/man-common.scd' -e 'd}' | SOURCE_DATE_EPOCH=0 scdoc >$@
 
 $(BUILD)/tests/%_test: $(BUILD)/tests/%_test.o $(GOLDEN) $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(GOLDEN) $(LIB) -lcmocka $(LDLIBS)
@@ -162,6 +167,6 @@ $(BUILD)/tests/golden/make_%: $(BUILD)/tests/golden/make_%.o $(GOLDEN) $(LIB)
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-.PHONY: all demo check tests deps models bench fuzz golden install uninstall format clean help
+.PHONY: all lib demo check tests deps models bench fuzz golden install uninstall format clean help
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
