@@ -1,0 +1,11 @@
+/* What libFuzzer and replay.c call. */
+#ifndef FUZZ_FUZZ_H
+#define FUZZ_FUZZ_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Feed the bytes to the parser and use all that it gives. Returns 0; a fault ends the program. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#endif
