@@ -1,35 +1,18 @@
 #include "rank/cut.h"
 
-#include <errno.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "rank/elbow.h"
 
 static bool parse_count(const char *digits, size_t *count)
 {
-    char *end;
-    unsigned long value;
+    uint64_t value;
 
-    if (*digits < '0' || *digits > '9') /* strtoul would take a sign or a space */
+    if (!number_uint64(digits, &value) || value < 1 || value > SIZE_MAX)
         return false;
-    errno = 0;
-    value = strtoul(digits, &end, 10);
-    if (errno != 0 || *end != '\0' || value < 1)
-        return false;
-    *count = value;
+    *count = (size_t)value;
     return true;
-}
-
-static bool parse_threshold(const char *number, double *threshold)
-{
-    char *end;
-
-    if (strspn(number, "+-.0123456789eE") != strlen(number) || *number == '\0')
-        return false; /* strtod would take inf, nan, hexadecimal and spaces */
-    *threshold = strtod(number, &end);
-    return *end == '\0' && isfinite(*threshold);
 }
 
 bool cut_parse(struct cut *cut, const char *name, struct status *status)
@@ -44,7 +27,7 @@ bool cut_parse(struct cut *cut, const char *name, struct status *status)
             return status_fail(status, STATUS_USAGE, "N of top:N is a whole number from 1");
     } else if (strncmp(name, "score:", 6) == 0) {
         parsed.rule = CUT_THRESHOLD;
-        if (!parse_threshold(name + 6, &parsed.threshold))
+        if (!number_double(name + 6, &parsed.threshold))
             return status_fail(status, STATUS_USAGE, "X of score:X is a number");
     } else {
         return status_fail(status, STATUS_USAGE, "'%s' is not one of: elbow, top:N, score:X", name);

@@ -11,6 +11,8 @@
 const char *const reranker_methods[] = {"meteora", "pair", "pool", "query", "bm25", NULL};
 
 struct reranking {
+    struct reranking *next; /* in the queue */
+    void *owner;
     const struct record *record;
     struct passages passages;
     struct text query;
@@ -21,8 +23,8 @@ struct reranking {
     struct text *texts;
     size_t n_texts;
     size_t n_embedded;
-    float *vectors;  /* [n_texts][dim] */
-    bool *truncated; /* [n_texts] */
+    float *vectors; /* [n_texts][dim]; NULL until the first is there, so that few records have it */
+    bool *truncated; /* [n_texts]; likewise */
 };
 
 static bool wants_rationales(const struct reranker *reranker)
@@ -51,11 +53,9 @@ static void keep_rationales(struct reranking *r, struct text *list, size_t n)
 }
 
 /* texts: the query, or the rationales where they count, and the passages. */
-static void gather_texts(const struct reranker *reranker, struct reranking *r,
-                         const struct text *rationales)
+static void gather_texts(struct reranking *r, const struct text *rationales)
 {
     const size_t n_first = r->n_rationales > 0 ? r->n_rationales : 1;
-    const size_t dim = (size_t)encoder_dim(reranker->encoder);
 
     r->n_texts = n_first + r->passages.n;
     r->texts = memory_zeroed(r->n_texts, sizeof(*r->texts));
@@ -65,8 +65,6 @@ static void gather_texts(const struct reranker *reranker, struct reranking *r,
         r->texts[0] = r->query;
     for (size_t i = 0; i < r->passages.n; i++)
         r->texts[n_first + i] = r->passages.list[i].text;
-    r->vectors = memory_zeroed(r->n_texts * dim, sizeof(*r->vectors));
-    r->truncated = memory_zeroed(r->n_texts, sizeof(*r->truncated));
 }
 
 static bool read_rationales(const struct reranker *reranker, struct reranking *r,
@@ -88,7 +86,7 @@ static bool read_rationales(const struct reranker *reranker, struct reranking *r
                          r->n_rationales, r->passages.n, RERANKER_MAX_SIMILARITIES);
     }
     if (ok && reranker->method != RERANK_BM25 && r->passages.n > 0)
-        gather_texts(reranker, r, list);
+        gather_texts(r, list);
     free(list);
     return ok;
 }
@@ -102,17 +100,44 @@ static bool read_query(struct reranking *r, struct status *status)
     return found || record_fail_missing(r->record, "query", status);
 }
 
-struct reranking *reranker_begin(const struct reranker *reranker, const struct record *record,
-                                 struct status *status)
+static void join_queue(struct reranker *reranker, struct reranking *r)
+{
+    if (reranker->last)
+        reranker->last->next = r;
+    else
+        reranker->first = r;
+    reranker->last = r;
+}
+
+static void leave_queue(struct reranker *reranker, const struct reranking *r)
+{
+    struct reranking *before = NULL;
+
+    for (struct reranking *at = reranker->first; at; before = at, at = at->next) {
+        if (at != r)
+            continue;
+        *(before ? &before->next : &reranker->first) = at->next;
+        if (!at->next)
+            reranker->last = before;
+        return;
+    }
+}
+
+struct reranking *reranker_begin(struct reranker *reranker, const struct record *record,
+                                 void *owner, struct status *status)
 {
     struct reranking *r = memory_zeroed(1, sizeof(*r));
 
     r->record = record;
-    if (read_query(r, status) && passages_read(&r->passages, record, status) &&
-        read_rationales(reranker, r, status))
-        return r;
-    reranker_free(r);
-    return NULL;
+    r->owner = owner;
+    if (!read_query(r, status) || !passages_read(&r->passages, record, status) ||
+        !read_rationales(reranker, r, status)) {
+        reranker_free(reranker, r);
+        return NULL;
+    }
+    if (!reranker_ready(r))
+        join_queue(reranker, r);
+    return r;
 }
 
 bool reranker_ready(const struct reranking *reranking)
@@ -120,33 +145,41 @@ bool reranker_ready(const struct reranking *reranking)
     return reranking->n_embedded == reranking->n_texts;
 }
 
-/* The next texts of each, up to `batch`; how many. */
-static size_t next_texts(struct reranking *const *rerankings, size_t n, size_t batch,
-                         struct text *texts)
+void *reranker_next(struct reranker *reranker)
 {
-    size_t n_texts = 0;
+    struct reranking *r = reranker->first;
 
-    for (size_t i = 0; i < n; i++) {
-        const struct reranking *r = rerankings[i];
+    if (!r || !reranker_ready(r))
+        return NULL;
+    leave_queue(reranker, r);
+    return r->owner;
+}
 
-        for (size_t t = r->n_embedded; t < r->n_texts && n_texts < batch; t++)
-            texts[n_texts++] = r->texts[t];
-    }
-    return n_texts;
+/* The next texts of the queue, up to a batch; how many. */
+static size_t next_texts(const struct reranker *reranker, struct text *texts)
+{
+    size_t n = 0;
+
+    for (const struct reranking *r = reranker->first; r && n < reranker->batch; r = r->next)
+        for (size_t t = r->n_embedded; t < r->n_texts && n < reranker->batch; t++)
+            texts[n++] = r->texts[t];
+    return n;
 }
 
 /* Hands the vectors out in the order of next_texts. */
-static void take_vectors(struct reranker *reranker, struct reranking *const *rerankings,
-                         const float *vectors, const int32_t *n_tokens, size_t n_texts)
+static void take_vectors(struct reranker *reranker, const float *vectors, const int32_t *n_tokens,
+                         size_t n)
 {
     const size_t dim = (size_t)encoder_dim(reranker->encoder);
     const int32_t most = encoder_max_tokens(reranker->encoder);
     size_t done = 0;
 
-    for (size_t i = 0; done < n_texts; i++) {
-        struct reranking *r = rerankings[i];
-
-        for (; r->n_embedded < r->n_texts && done < n_texts; done++) {
+    for (struct reranking *r = reranker->first; done < n; r = r->next) {
+        if (!r->vectors) {
+            r->vectors = memory_zeroed(r->n_texts * dim, sizeof(*r->vectors));
+            r->truncated = memory_zeroed(r->n_texts, sizeof(*r->truncated));
+        }
+        for (; r->n_embedded < r->n_texts && done < n; done++) {
             const size_t t = r->n_embedded++;
 
             memcpy(r->vectors + t * dim, vectors + done * dim, dim * sizeof(*vectors));
@@ -157,18 +190,17 @@ static void take_vectors(struct reranker *reranker, struct reranking *const *rer
     }
 }
 
-bool reranker_embed(struct reranker *reranker, struct reranking *const *rerankings, size_t n,
-                    size_t batch, struct status *status)
+bool reranker_embed(struct reranker *reranker, struct status *status)
 {
     const size_t dim = (size_t)encoder_dim(reranker->encoder);
-    struct text *texts = memory_zeroed(batch, sizeof(*texts));
-    float *vectors = memory_zeroed(batch * dim, sizeof(*vectors));
-    int32_t *n_tokens = memory_zeroed(batch, sizeof(*n_tokens));
-    const size_t n_texts = next_texts(rerankings, n, batch, texts);
-    const bool ok = encoder_embed(reranker->encoder, texts, n_texts, vectors, n_tokens, status);
+    struct text *texts = memory_zeroed(reranker->batch, sizeof(*texts));
+    float *vectors = memory_zeroed(reranker->batch * dim, sizeof(*vectors));
+    int32_t *n_tokens = memory_zeroed(reranker->batch, sizeof(*n_tokens));
+    const size_t n = next_texts(reranker, texts);
+    const bool ok = encoder_embed(reranker->encoder, texts, n, vectors, n_tokens, status);
 
     if (ok)
-        take_vectors(reranker, rerankings, vectors, n_tokens, n_texts);
+        take_vectors(reranker, vectors, n_tokens, n);
     free(texts);
     free(vectors);
     free(n_tokens);
@@ -283,10 +315,11 @@ bool reranker_finish(struct reranker *reranker, struct reranking *r, struct buf 
     return ok;
 }
 
-void reranker_free(struct reranking *r)
+void reranker_free(struct reranker *reranker, struct reranking *r)
 {
     if (!r)
         return;
+    leave_queue(reranker, r);
     passages_release(&r->passages);
     free(r->rationales);
     free(r->texts);

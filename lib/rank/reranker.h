@@ -1,10 +1,12 @@
 /* Records with query, passages and rationales -> ranked, selected and explained evidence.
  *
- *   begin    reads the members
- *   embed    the next texts of the records begun, across records, in one batch
- *   finish   similarities -> selection -> JSON members, once all texts of the record are embedded
+ *   begin    reads the members; a record that the encoder has to read joins the queue
+ *   embed    the next texts of the queue, across records, in one batch
+ *   next     the first record of the queue, once all its texts are embedded
+ *   finish   similarities -> selection -> JSON members
  *
- * With method bm25, and for records without passages, there are no texts: finish may follow begin.
+ * With method bm25, and for records without passages, there is nothing to embed: finish follows
+ * begin.
  */
 #ifndef RANK_RERANKER_H
 #define RANK_RERANKER_H
@@ -31,8 +33,10 @@ struct reranker {
     enum rerank_method method;
     struct cut cut; /* zeroed: elbow */
     size_t window;
-    struct encoder *encoder; /* the caller's; NULL with bm25 */
-    struct {                 /* what was done, for --stats */
+    size_t batch;                   /* texts that one call of embed takes */
+    struct encoder *encoder;        /* the caller's; NULL with bm25 */
+    struct reranking *first, *last; /* the queue */
+    struct {                        /* what was done, for --stats */
         size_t n_passages;
         size_t n_selected;
         size_t n_truncated;   /* texts that the encoder cut */
@@ -43,24 +47,27 @@ struct reranker {
 
 struct reranking; /* one record's */
 
-/* The record must outlive the reranking. NULL: this record failed. A rationale of white space alone
- * is left out: it is the best match of no passage. */
-struct reranking *reranker_begin(const struct reranker *reranker, const struct record *record,
-                                 struct status *status) MUST_CHECK;
+/* The record must outlive the reranking; `owner` is what reranker_next gives back. NULL: this
+ * record failed. A rationale of white space alone is left out: it is the best match of no passage.
+ */
+struct reranking *reranker_begin(struct reranker *reranker, const struct record *record,
+                                 void *owner, struct status *status) MUST_CHECK;
 
 /* True once all its texts are embedded. */
 bool reranker_ready(const struct reranking *reranking);
 
-/* Embeds the next texts of the n rerankings, first come first served, `batch` texts at most. False:
- * the encoder failed, which ends the run. */
-bool reranker_embed(struct reranker *reranker, struct reranking *const *rerankings, size_t n,
-                    size_t batch, struct status *status) MUST_CHECK;
+/* Embeds the next texts of the queue, first come, first served. False: the encoder failed, which
+ * ends the run. */
+bool reranker_embed(struct reranker *reranker, struct status *status) MUST_CHECK;
+
+/* The owner of the queue's first reranking if that is ready, which leaves the queue; else NULL. */
+void *reranker_next(struct reranker *reranker);
 
 /* Appends the members `evidence` and `selection`. False: this record failed. */
 bool reranker_finish(struct reranker *reranker, struct reranking *reranking, struct buf *members,
                      struct status *status) MUST_CHECK;
 
-void reranker_free(struct reranking *reranking); /* NULL allowed */
+void reranker_free(struct reranker *reranker, struct reranking *reranking); /* NULL allowed */
 
 /* Appends the members of --stats. */
 void reranker_stats(const struct reranker *reranker, struct buf *members);

@@ -1,0 +1,150 @@
+/* medrat-rerank: query, passages and rationales -> ranked, selected and explained evidence. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "cli/common_options.h"
+#include "cli/model_path.h"
+#include "cli/process.h"
+#include "compute/backend.h"
+#include "rank/reranker.h"
+
+static struct common_args args = COMMON_ARGS_INIT;
+static const char *encoder_option;
+static int method; /* enum rerank_method */
+static int window = -1;
+static struct reranker reranker;
+
+static bool parse_cut(void *value, const char *argument, struct status *status)
+{
+    return cut_parse(value, argument, status);
+}
+
+static const struct cli_option options[] = {
+    {.kind = CLI_HEADING, .help = "Selection"},
+    {"method", 0, CLI_CHOICE, &method, 0, 0, "NAME",
+     "meteora: pair, pool and neighbours; pair: the best passage of each rationale; pool: the "
+     "rationales together; query: the query alone; bm25: the query's words, without an encoder",
+     NULL, reranker_methods, NULL},
+    {"cut", 0, CLI_CUSTOM, &reranker.cut, 0, 0, "RULE",
+     "how many are kept by pool, query or bm25: elbow, top:N, or score:X and better", "elbow", NULL,
+     parse_cut},
+    {"window", 0, CLI_INT, &window, 0, 100, "N",
+     "neighbours of a selected passage to add on each side: of the same doc by pos, or in input "
+     "order where passages have neither",
+     "1 with meteora, else 0", NULL, NULL},
+    {.kind = CLI_HEADING, .help = "Encoder"},
+    {"encoder", 'm', CLI_STRING, &encoder_option, 0, 0, "MODEL",
+     "the sentence encoder: a sentence-transformers folder, or the name of an installed one",
+     "the demo model minilm", NULL, NULL},
+    COMMON_THREADS_ROW(args),
+    COMMON_BATCH_ROW(args),
+    COMMON_RECORD_OPTIONS(args),
+};
+
+static const struct cli_tool tool = {
+    .name = "medrat-rerank",
+    .summary = "rank, select and explain passages by the rationales of their question",
+    .usage = "[OPTION]... [FILE]...",
+    .options = options,
+    .n_options = sizeof(options) / sizeof(options[0]),
+    .no_input_hint = "medrat-gen examples/questions.jsonl | medrat-rerank | examples/show",
+};
+
+static void finish(void *self, struct job *job)
+{
+    struct status status;
+
+    if (reranker_finish(self, job->work, &job->members, &status))
+        job_done(job);
+    else
+        job_fail(job, &status);
+}
+
+static bool begin(void *self, struct job *job, struct status *status)
+{
+    job->work = reranker_begin(self, &job->record, job, status);
+    if (job->work && reranker_ready(job->work))
+        finish(self, job);
+    return job->work != NULL;
+}
+
+/* One batch of texts, and the records that are complete by it. */
+static bool step(void *self, struct status *status)
+{
+    struct job *job;
+
+    if (!reranker_embed(self, status))
+        return false;
+    while ((job = reranker_next(self)))
+        finish(self, job);
+    return true;
+}
+
+static void release(void *self, struct job *job)
+{
+    reranker_free(self, job->work);
+}
+
+static void stats(void *self, struct buf *members)
+{
+    reranker_stats(self, members);
+}
+
+static void check_usage(const struct cli_operands *operands)
+{
+    struct status status;
+
+    if (method != RERANK_BM25 || cli_source(&tool, operands, &encoder_option) != CLI_FROM_FLAG)
+        return;
+    status_set(&status, STATUS_USAGE, "--method bm25 uses no --encoder");
+    cli_die(&tool, &status);
+}
+
+static bool open_encoder(struct encoder **encoder, struct status *status)
+{
+    const struct device_options device_options = {.n_threads = common_options_threads(&args)};
+    const struct backend *backend = backend_find("cpu", status);
+    struct device *device;
+    struct buf path = {0};
+
+    if (!backend || !model_path_resolve(encoder_option, "minilm", args.quiet, &path, status))
+        return false;
+    device = backend->open(&device_options, status);
+    *encoder = device ? encoder_open(path.data, backend, device, status) : NULL;
+    buf_release(&path);
+    if (*encoder && args.verbose)
+        fprintf(stderr, "%s: encoder %s on %s\n", tool.name, encoder_name(*encoder),
+                backend->describe(device));
+    return *encoder != NULL;
+}
+
+int main(int argc, char **argv)
+{
+    static const char *const makes[] = {"evidence", "selection"};
+    const struct stream_tool stream_tool = {
+        .name = tool.name,
+        .self = &reranker,
+        .makes = makes,
+        .n_makes = 2,
+        .begin = begin,
+        .step = step,
+        .release = release,
+        .stats = stats,
+    };
+    struct cli_operands operands;
+    struct stream_options stream;
+    struct status status;
+
+    process_start();
+    args.batch = 64;
+    cli_parse(&tool, argc, argv, &operands);
+    check_usage(&operands);
+    common_options_stream(&tool, &args, &operands, &stream);
+    reranker.method = (enum rerank_method)method;
+    reranker.window = window < 0 ? method == RERANK_METEORA : (size_t)window;
+    reranker.batch = (size_t)args.batch;
+    if (method != RERANK_BM25 && !open_encoder(&reranker.encoder, &status))
+        cli_die(&tool, &status);
+    return stream_run(&stream, &stream_tool);
+}
