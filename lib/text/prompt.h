@@ -24,19 +24,23 @@ enum truncate { TRUNCATE_HEAD, TRUNCATE_TAIL, TRUNCATE_ERROR };
 
 struct prompt_options {
     const struct recipe *recipe;
-    const struct tokenizer *tokenizer;
-    enum chat_template chat_template; /* CHAT_TEMPLATE_NONE: messages are an error */
-    size_t max_length;                /* as asked for; 0: the recipe's for its own prompts */
-    size_t context;                   /* tokens of a prompt that the model has room for */
-    enum truncate truncate;           /* which end is kept */
+    const struct tokenizer *tokenizer; /* NULL: only records with `tokens` can be done */
+    size_t max_length;                 /* as asked for; 0: the recipe's for its own prompts */
+    size_t context;                    /* tokens of a prompt that the model has room for */
+    enum truncate truncate;            /* which end is kept */
+    /* set by prompt_open */
+    bool has_chat_template;
+    enum chat_template chat_template;
 };
 
-/* Before the first record: a recipe with messages needs a chat template, and the text of a recipe's
- * prompt may hold no control piece. STATUS_CONFIG. */
-bool prompt_check(const struct prompt_options *options, struct status *status) MUST_CHECK;
+/* Before the first record: finds the model's chat template and checks the recipe against the
+ * tokenizer. STATUS_CONFIG: the recipe has messages and there is no template, or the text of its
+ * prompt holds a control piece (only `messages` make control tokens). Nothing is to be closed. */
+bool prompt_open(struct prompt_options *options, struct status *status) MUST_CHECK;
 
 /* Fills *tokens (emptied first) and *truncated, the number of prompt tokens that were cut.
- * STATUS_INPUT: kind "missing" or "type" with the member, or "too_long". Thread-safe. */
+ * STATUS_INPUT: kind "missing", "type" or "value" with the member, "too_long" or "no_tokenizer".
+ * Thread-safe. */
 bool prompt_make(const struct prompt_options *options, const struct record *record,
                  struct tokens *tokens, size_t *truncated, struct status *status) MUST_CHECK;
 
