@@ -82,7 +82,7 @@ bool kv_cache_reserve(struct kv_cache *kv, int slot, int n_tokens)
     struct kv_slot *s = &kv->slots[slot];
     const int n = kv_cache_blocks(n_tokens);
 
-    assert(s->n_reserved == 0 && n_tokens >= 1);
+    assert(s->n_reserved == 0 && n_tokens >= 0);
     if (n > kv->max_blocks - kv->n_reserved)
         return false;
     if (n > s->cap) {

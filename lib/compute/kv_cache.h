@@ -25,7 +25,7 @@ enum { KV_BLOCK_TOKENS = 64, KV_LANES = 16, KV_MAX_HEAD_DIM = 512 };
 struct kv_slot {
     float **blocks; /* [n_blocks] device memory, ours */
     int n_blocks;   /* that hold tokens */
-    int n_reserved; /* blocks this slot may use, >= n_blocks; 0: the slot is free */
+    int n_reserved; /* blocks this slot may use, >= n_blocks; 0: free, or in need of none */
     int cap;        /* of blocks */
 };
 
@@ -59,8 +59,8 @@ int kv_cache_blocks(int n_tokens);
 /* Bytes of one block of such a cache; 0 on overflow. */
 size_t kv_cache_block_size(int n_layers, int n_kv_heads, int head_dim);
 
-/* Reserves room for n_tokens tokens in a free slot; false (and nothing changed) when max_blocks do
- * not leave it. */
+/* Reserves room for n_tokens >= 0 tokens in a free slot; false (and nothing changed) when
+ * max_blocks do not leave it. */
 bool kv_cache_reserve(struct kv_cache *kv, int slot, int n_tokens) MUST_CHECK;
 
 /* Makes the slot's first n_tokens tokens addressable; before the step that appends them. n_tokens
