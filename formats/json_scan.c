@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/utf8.h"
@@ -200,7 +201,9 @@ static bool scan_string(struct walk *walk, bool is_name)
     for (;;) {
         const unsigned char c = (unsigned char)peek(walk);
 
-        if (c == '"') {
+        if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
+            walk->at++;
+        } else if (c == '"') {
             walk->at++;
             return true;
         } else if (c == '\\') {
@@ -311,9 +314,13 @@ bool json_scan_object(struct json_scan *scan, struct text text, int max_depth,
     skip_spaces(&walk);
     start = walk.at;
     if (start == text.len)
-        return status_fail_record(status, "blank", NULL, "blank line");
-    if (!scan_value(&walk))
+        return fail_at(&walk, 0, "blank", "blank line");
+    if (!scan_value(&walk)) {
+        /* plain text, most likely: where it stops to look like a JSON value is no help */
+        if (text.ptr[start] != '{' && strcmp(status->kind, "json") == 0)
+            return fail_at(&walk, start, "json", "not valid JSON: expected an object");
         return false;
+    }
     skip_spaces(&walk);
     if (walk.at != text.len)
         return fail_unexpected(&walk, "nothing more after the object");
