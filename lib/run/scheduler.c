@@ -220,7 +220,9 @@ struct sequence *scheduler_submit(struct scheduler *s, const struct request *req
     if (!check_request(s, request, status))
         return NULL;
     sequence = sequence_open(request, s->model->tokenizer);
-    list_append(&s->waiting, sequence);
+    /* Without a target there is nothing to wait for: no step would ever end it. */
+    sequence->done = request->score && request->first_target >= request->n_tokens;
+    list_append(sequence->done ? &s->done : &s->waiting, sequence);
     return sequence;
 }
 

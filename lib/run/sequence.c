@@ -12,7 +12,8 @@ struct sequence *sequence_open(const struct request *r, const struct tokenizer *
 {
     struct sequence *s = memory_zeroed(1, sizeof(*s));
     const int n_new = r->score ? 0 : r->stop.max_tokens;
-    const int n_logprobs = r->score ? r->n_tokens - r->first_target : n_new;
+    const int n_targets = r->n_tokens > r->first_target ? r->n_tokens - r->first_target : 0;
+    const int n_logprobs = r->score ? n_targets : n_new;
     const int n_alternatives = r->sampling.n_logprobs;
 
     s->owner = r->owner;
