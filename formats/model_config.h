@@ -25,12 +25,12 @@ struct model_config {
     enum architecture architecture;
     char model_type[32]; /* "llama", "mistral", "bert" */
 
-    int dim;             /* width of the residual stream */
-    int n_layers;        /* */
+    int dim; /* width of the residual stream */
+    int n_layers;
     int n_heads;         /* query heads */
     int n_kv_heads;      /* divides n_heads; BERT: n_heads */
     int head_dim;        /* even for ARCH_LLAMA; n_heads * head_dim need not be dim */
-    int ffn_dim;         /* */
+    int ffn_dim;         /* width between the two halves of the MLP */
     int vocab_size;      /* rows of the embedding */
     int max_seq_len;     /* positions that the model was made for */
     int type_vocab_size; /* BERT's token types; 0 for ARCH_LLAMA */
