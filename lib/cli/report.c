@@ -10,7 +10,7 @@
 /* A first line that is no JSON is most often plain text, from somebody who is new here. */
 static bool may_be_plain_text(const struct report *report, size_t number, const struct status *why)
 {
-    return !report->plain_lines && report->n_shown == 0 && number == 1 && why->kind &&
+    return report->plain_text_hint && report->n_shown == 0 && number == 1 && why->kind &&
            (strcmp(why->kind, "json") == 0 || strcmp(why->kind, "object") == 0);
 }
 
@@ -29,10 +29,8 @@ void report_failure(struct report *report, const char *file, size_t number,
     else
         fprintf(stderr, "%s: %s: %s%s\n", report->name, file, why->message, column);
     if (may_be_plain_text(report, number, why))
-        fprintf(stderr,
-                "%s: records are JSON objects, one a line; for lines of plain text use --format "
-                "lines\n",
-                report->name);
+        fprintf(stderr, "%s: a record is a JSON object on a line; for lines of plain text: %s\n",
+                report->name, report->plain_text_hint);
     report->n_shown++;
 }
 

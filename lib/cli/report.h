@@ -8,10 +8,10 @@
 
 /* Zeroed but for name = valid. */
 struct report {
-    const char *name; /* of the tool */
-    bool quiet;       /* nothing about single records */
-    bool verbose;     /* a summary also when all went well */
-    bool plain_lines; /* the input is plain text already: no hint that it could be */
+    const char *name;            /* of the tool */
+    bool quiet;                  /* nothing about single records */
+    bool verbose;                /* a summary also when all went well */
+    const char *plain_text_hint; /* how plain text is read, if it should be; NULL: it is */
     struct progress progress;
     uint64_t n_shown; /* records whose failure was told */
 };

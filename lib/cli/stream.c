@@ -322,7 +322,9 @@ static void start_report(struct stream *stream)
     report->name = stream->tool->name;
     report->quiet = options->quiet;
     report->verbose = options->verbose;
-    report->plain_lines = text_member(stream) != NULL;
+    if (!text_member(stream))
+        report->plain_text_hint =
+            stream->tool->lines_member ? "--format lines" : "medrat-gen --format lines";
     progress_start(&report->progress, stream->tool->name, progress);
     run_stats_start(&stream->sink.stats);
 }

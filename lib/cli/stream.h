@@ -90,7 +90,8 @@ struct stream_tool {
     /* Append `"tokens":12,...` to the members of --stats; may be NULL. */
     void (*stats)(void *self, struct buf *members);
     size_t window; /* records begun and not yet written, at most; 0: 64 */
-    /* The member that a plain line of --format lines, or --query, becomes; NULL: "query". */
+    /* The member that a plain line of --format lines, or --query, becomes. NULL: the tool has no
+     * such options, and names the one that has. */
     const char *lines_member;
 };
 
