@@ -77,7 +77,10 @@ static void attend_tile(struct attention_item *item, int row, int n, const float
     const float *values = keys + KV_BLOCK_TOKENS * padded;
     const int most = min_int(n_visible(item, row + n - 1) - start, KV_BLOCK_TOKENS);
     const int least = min_int(n_visible(item, row) - start, KV_BLOCK_TOKENS);
-    const int common = least > 0 ? least : 0;
+    /* What all rows see is summed for all at once; the rest goes on from there, unless the set
+     * sums in a wider type than it stores: then rows that see different tokens go alone. */
+    const bool alone = kernels->chunk == SIZE_MAX && least < most;
+    const int common = least > 0 && !alone ? least : 0;
     float *sums = item->sums + (size_t)row * padded;
 
     if (most <= 0)

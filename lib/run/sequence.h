@@ -20,7 +20,8 @@ struct request {
     const int32_t *tokens; /* the prompt, or the text to score; n_tokens >= 1 */
     int n_tokens;
     bool score;       /* the log-probability of each token from first_target on; no generation */
-    int first_target; /* 1 <= first_target < n_tokens: a token needs a predecessor */
+    int first_target; /* 1 <= first_target <= n_tokens: a token needs a predecessor; the last:
+                         there is no target, and the sequence is done at once */
     struct sampling sampling; /* generation only, as is: */
     struct stop_rules stop;
     void *owner; /* the caller's */
