@@ -103,7 +103,7 @@ static bool open_gzip(struct output_file *output, struct status *status)
     return true;
 }
 
-struct output_file *output_open(const char *path, struct status *status)
+struct output_file *output_file_open(const char *path, struct status *status)
 {
     struct output_file *output = memory_zeroed(1, sizeof(*output));
 
@@ -115,7 +115,7 @@ struct output_file *output_open(const char *path, struct status *status)
         return output;
     if (open_file(output, path, status) && (!ends_in_gz(path) || open_gzip(output, status)))
         return output;
-    output_discard(output);
+    output_file_discard(output);
     return NULL;
 }
 
@@ -130,7 +130,7 @@ static void release(struct output_file *output)
     free(output);
 }
 
-void output_discard(struct output_file *output)
+void output_file_discard(struct output_file *output)
 {
     if (!output)
         return;
@@ -189,7 +189,7 @@ static bool deflate_all(struct output_file *output, struct text bytes, int flush
     return true;
 }
 
-bool output_write(struct output_file *output, struct text bytes, struct status *status)
+bool output_file_write(struct output_file *output, struct text bytes, struct status *status)
 {
     output->size += bytes.len;
     if (output->gzip)
@@ -244,22 +244,22 @@ static bool finish(struct output_file *output, struct status *status)
     return true;
 }
 
-bool output_commit(struct output_file *output, struct status *status)
+bool output_file_commit(struct output_file *output, struct status *status)
 {
     if (!finish(output, status)) {
-        output_discard(output);
+        output_file_discard(output);
         return false;
     }
     release(output);
     return true;
 }
 
-const char *output_temporary(const struct output_file *output)
+const char *output_file_temporary(const struct output_file *output)
 {
     return output->temporary;
 }
 
-uint64_t output_size(const struct output_file *output)
+uint64_t output_file_size(const struct output_file *output)
 {
     return output->size;
 }

@@ -16,22 +16,23 @@
 struct output_file;
 
 /* path NULL or "-": standard output. STATUS_IO if it cannot be made. */
-struct output_file *output_open(const char *path, struct status *status) MUST_CHECK;
+struct output_file *output_file_open(const char *path, struct status *status) MUST_CHECK;
 
 /* Writes all of it, straight through but for what gzip holds back. STATUS_IO names the file. A
  * failed output can only be discarded. */
-bool output_write(struct output_file *output, struct text bytes, struct status *status) MUST_CHECK;
+bool output_file_write(struct output_file *output, struct text bytes,
+                       struct status *status) MUST_CHECK;
 
 /* The end: everything on disk and the name in place. Frees `output`, also on failure, which leaves
  * no file behind. */
-bool output_commit(struct output_file *output, struct status *status) MUST_CHECK;
+bool output_file_commit(struct output_file *output, struct status *status) MUST_CHECK;
 
 /* No file, no temporary file. NULL allowed. What standard output has got stays. */
-void output_discard(struct output_file *output);
+void output_file_discard(struct output_file *output);
 
 /* The name of the file being written, to be removed if we die; NULL if there is none. */
-const char *output_temporary(const struct output_file *output);
-/* Bytes given to output_write so far. */
-uint64_t output_size(const struct output_file *output);
+const char *output_file_temporary(const struct output_file *output);
+/* Bytes given to output_file_write so far. */
+uint64_t output_file_size(const struct output_file *output);
 
 #endif

@@ -183,13 +183,13 @@ void line_queue_close(struct line_queue *queue)
         stop_thread(queue);
     jsonl_close(queue->jsonl);
     for (size_t i = 0; i < MAX_LINES; i++)
-        queued_line_release(&queue->slots[i]);
+        line_queue_release_line(&queue->slots[i]);
     pthread_cond_destroy(&queue->room);
     pthread_mutex_destroy(&queue->lock);
     free(queue);
 }
 
-void queued_line_release(struct queued_line *line)
+void line_queue_release_line(struct queued_line *line)
 {
     buf_release(&line->bytes);
     line->line = (struct line){0};

@@ -40,6 +40,6 @@ enum line_queue_result line_queue_take(struct line_queue *queue, struct queued_l
 /* Stops reading, wherever it is. NULL allowed. */
 void line_queue_close(struct line_queue *queue);
 
-void queued_line_release(struct queued_line *line);
+void line_queue_release_line(struct queued_line *line);
 
 #endif

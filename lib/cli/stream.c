@@ -1,6 +1,5 @@
 #include "cli/stream.h"
 
-#include <assert.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -29,10 +28,9 @@ struct stream {
     struct stream_sink sink;
     struct job **jobs; /* [window] */
     size_t window, first, n_jobs;
-    size_t n_open;       /* of jobs in the ring, those not ended */
+    struct job_counts counts;
     size_t held_bytes;   /* of their lines */
     uint64_t n_expected; /* by --expect */
-    bool refuses;        /* takes no more: a record failed under --on-error fail */
     bool input_ended;
     bool input_failed; /* ... for this reason: */
     struct status input_status;
@@ -40,44 +38,17 @@ struct stream {
 
 /* ---- jobs ---- */
 
-static void end_job(struct job *job, enum job_state state)
-{
-    assert(job->state == JOB_OPEN && "a job ends once");
-    job->state = state;
-    job->stream->n_open--;
-    if (state == JOB_FAILED || state == JOB_UPSTREAM)
-        job->stream->refuses |= job->stream->options->on_error == STREAM_FAIL;
-}
-
-void job_done(struct job *job)
-{
-    end_job(job, JOB_DONE);
-}
-
-void job_fail(struct job *job, const struct status *why)
-{
-    job->why = *why;
-    end_job(job, JOB_FAILED);
-}
-
 static struct job *new_job(struct stream *stream)
 {
     struct job **slot = &stream->jobs[(stream->first + stream->n_jobs) % stream->window];
 
     if (!*slot)
         *slot = memory_zeroed(1, sizeof(**slot));
-    (*slot)->stream = stream;
+    (*slot)->counts = &stream->counts;
     (*slot)->state = JOB_OPEN;
     stream->n_jobs++;
-    stream->n_open++;
+    stream->counts.n_open++;
     return *slot;
-}
-
-static void reset_buf(struct buf *buf)
-{
-    buf_reset(buf);
-    if (buf->cap > KEEP_SIZE)
-        buf_release(buf);
 }
 
 /* The front of the ring is free for a new job. */
@@ -87,13 +58,10 @@ static void drop_first_job(struct stream *stream)
 
     if (job->begun && stream->tool->release)
         stream->tool->release(stream->tool->self, job);
-    job->begun = false;
-    job->work = NULL;
-    record_reset(&job->record, KEEP_SIZE);
-    reset_buf(&job->raw);
-    reset_buf(&job->members);
+    if (job->state == JOB_OPEN)
+        stream->counts.n_open--;
     stream->held_bytes -= job->held_bytes;
-    stream->n_open -= job->state == JOB_OPEN;
+    job_reset(job, KEEP_SIZE);
     stream->first = (stream->first + 1) % stream->window;
     stream->n_jobs--;
 }
@@ -127,7 +95,7 @@ static bool begin_record(struct stream *stream, struct job *job, struct status *
                            "member '%s' is there already (see --existing)", existing);
     if (n_existing > 0 && n_existing == tool->n_makes &&
         stream->options->existing == STREAM_EXISTING_KEEP) {
-        end_job(job, JOB_KEPT);
+        job_end(job, JOB_KEPT);
         return true;
     }
     job->begun = true;
@@ -153,7 +121,7 @@ static bool begin_line(struct stream *stream, const struct line *line, struct st
     ok = stream_line_parse(job, line, text_member(stream), status);
     if (ok && job->record.failed_upstream) {
         status_set_record(&job->why, "upstream", NULL, "failed in an earlier tool");
-        end_job(job, JOB_UPSTREAM);
+        job_end(job, JOB_UPSTREAM);
     } else if (ok) {
         ok = begin_record(stream, job, status);
     }
@@ -164,9 +132,15 @@ static bool begin_line(struct stream *stream, const struct line *line, struct st
     return ok;
 }
 
+/* A record failed under --on-error fail: no more are taken in. */
+static bool refuses(const struct stream *stream)
+{
+    return stream->options->on_error == STREAM_FAIL && stream->counts.n_failed > 0;
+}
+
 static bool may_take(const struct stream *stream)
 {
-    return !stream->input_ended && !stream->refuses && stream->n_jobs < stream->window &&
+    return !stream->input_ended && !refuses(stream) && stream->n_jobs < stream->window &&
            (stream->n_jobs == 0 || stream->held_bytes < MAX_HELD_BYTES);
 }
 
@@ -259,7 +233,7 @@ static bool run_jobs(struct stream *stream, struct status *status)
             return false;
         if (stream->n_jobs == 0 && stream->input_ended)
             break;
-        if (!(stream->n_open > 0 ? step(stream, status) : idle(stream, status)))
+        if (!(stream->counts.n_open > 0 ? step(stream, status) : idle(stream, status)))
             return false;
     }
     return true;
@@ -348,18 +322,15 @@ static bool open_stream(struct stream *stream, struct status *status)
 static void close_stream(struct stream *stream)
 {
     line_queue_close(stream->queue);
-    queued_line_release(&stream->taken);
+    line_queue_release_line(&stream->taken);
     while (stream->n_jobs > 0)
         drop_first_job(stream);
     for (size_t i = 0; i < stream->window; i++) {
         struct job *job = stream->jobs[i];
 
-        if (job) {
-            record_release(&job->record);
-            buf_release(&job->raw);
-            buf_release(&job->members);
-            free(job);
-        }
+        if (job)
+            job_release(job);
+        free(job);
     }
     free(stream->jobs);
     stream_sink_close(&stream->sink);
@@ -383,11 +354,11 @@ static bool write_stats(struct stream *stream, int exit_status, struct status *s
         tool->stats(tool->self, &stats);
     }
     buf_append_string(&stats, "}\n");
-    file = output_open(stream->options->stats, status);
-    if (file && !output_write(file, buf_text(&stats), status))
-        output_discard(file);
+    file = output_file_open(stream->options->stats, status);
+    if (file && !output_file_write(file, buf_text(&stats), status))
+        output_file_discard(file);
     else
-        ok = file && output_commit(file, status);
+        ok = file && output_file_commit(file, status);
     buf_release(&stats);
     return ok;
 }
@@ -423,7 +394,7 @@ static int exit_status_of_failures(const struct stream_options *options,
 /* The run ends before its time: what has ended still goes out, as whole lines. */
 static bool put_rest(struct stream *stream, struct status *status)
 {
-    if (!stream->refuses && !put_ended(stream, status))
+    if (!refuses(stream) && !put_ended(stream, status))
         return false;
     return stream_sink_write(&stream->sink, status);
 }
@@ -455,6 +426,11 @@ static int run(struct stream *stream, struct status *status)
     }
     report_fatal(&sink->report, status);
     return status_exit_code(status->code);
+}
+
+bool stream_input_is_terminal(const struct stream_options *options)
+{
+    return options->n_files == 0 && !options->query && isatty(STDIN_FILENO) == 1;
 }
 
 int stream_run(const struct stream_options *options, const struct stream_tool *tool)

@@ -12,7 +12,7 @@
 
 #include "base/buf.h"
 #include "base/status.h"
-#include "formats/record.h"
+#include "cli/job.h"
 
 enum stream_on_error { STREAM_EMIT, STREAM_SKIP, STREAM_FAIL };
 enum stream_existing { STREAM_EXISTING_ERROR, STREAM_EXISTING_REPLACE, STREAM_EXISTING_KEEP };
@@ -46,34 +46,6 @@ struct stream_options {
 
 #define STREAM_MAX_LINE_DEFAULT ((size_t)16 << 20)
 
-struct stream;
-
-enum job_state {
-    JOB_OPEN, /* begun, not ended */
-    JOB_DONE,
-    JOB_KEPT, /* --existing keep, and nothing was missing */
-    JOB_FAILED,
-    JOB_UPSTREAM, /* came as an error record */
-};
-
-/* One record on its way. The tool reads `record`, keeps what it likes in `work`, and appends what
- * it makes to `members` as `"score":{...}` (formats/json_write.h). Its address stays the same until
- * release. */
-struct job {
-    struct record record;
-    void *work;
-    struct buf members;
-    /* the rest belongs to the stream */
-    struct stream *stream;
-    enum job_state state;
-    bool begun;        /* the tool has seen it */
-    struct status why; /* it failed */
-    struct buf raw;    /* of --format lines: the line as it came */
-    uint64_t size;     /* of the line as it came */
-    uint64_t position; /* in the input, behind the line */
-    size_t held_bytes; /* counted against the window */
-};
-
 struct stream_tool {
     const char *name; /* "medrat-score": in messages, and "tool" of error records */
     void *self;
@@ -94,10 +66,6 @@ struct stream_tool {
      * such options, and names the one that has. */
     const char *lines_member;
 };
-
-/* End a job, from begin or step: its members are complete, or it failed (STATUS_INPUT). */
-void job_done(struct job *job);
-void job_fail(struct job *job, const struct status *why);
 
 /* True if the records would come from a terminal that nobody asked for: print help instead. */
 bool stream_input_is_terminal(const struct stream_options *options);

@@ -77,8 +77,3 @@ bool stream_check(const struct stream_options *options, struct status *status)
         return false;
     return check_outputs(options, status);
 }
-
-bool stream_input_is_terminal(const struct stream_options *options)
-{
-    return options->n_files == 0 && !options->query && isatty(STDIN_FILENO) == 1;
-}

@@ -15,10 +15,10 @@ bool stream_sink_open(struct stream_sink *sink, const struct stream_options *opt
 {
     sink->options = options;
     sink->tool = tool;
-    sink->output = output_open(options->output, status);
+    sink->output = output_file_open(options->output, status);
     if (!sink->output)
         return false;
-    signals_remove_at_end(output_temporary(sink->output));
+    signals_remove_at_end(output_file_temporary(sink->output));
     if (!options->errors)
         return true;
     sink->errors = error_file_open(options->errors, status);
@@ -28,7 +28,7 @@ bool stream_sink_open(struct stream_sink *sink, const struct stream_options *opt
 bool stream_sink_write(struct stream_sink *sink, struct status *status)
 {
     const struct text ready = buf_text(&sink->ready);
-    bool ok = ready.len == 0 || output_write(sink->output, ready, status);
+    bool ok = ready.len == 0 || output_file_write(sink->output, ready, status);
 
     sink->stats.bytes_out += ready.len;
     if (sink->ready.cap > 4 * WRITE_SIZE)
@@ -136,13 +136,13 @@ bool stream_sink_commit(struct stream_sink *sink, struct status *status)
     struct output_file *output = sink->output;
 
     sink->output = NULL;
-    return output_commit(output, status) &&
+    return output_file_commit(output, status) &&
            (!sink->errors || error_file_sync(sink->errors, status));
 }
 
 void stream_sink_close(struct stream_sink *sink)
 {
-    output_discard(sink->output);
+    output_file_discard(sink->output);
     signals_remove_at_end(NULL);
     error_file_close(sink->errors);
     buf_release(&sink->ready);

@@ -76,12 +76,12 @@ static mode_t mode_of(const char *path)
 static struct output_file *write_two_lines(const char *path)
 {
     struct status status = {0};
-    struct output_file *output = output_open(path, &status);
+    struct output_file *output = output_file_open(path, &status);
 
     assert_non_null(output);
-    assert_true(output_write(output, text_of("one\n"), &status));
-    assert_true(output_write(output, text_of("two\n"), &status));
-    assert_int_equal(output_size(output), 8);
+    assert_true(output_file_write(output, text_of("one\n"), &status));
+    assert_true(output_file_write(output, text_of("two\n"), &status));
+    assert_int_equal(output_file_size(output), 8);
     return output;
 }
 
@@ -93,8 +93,8 @@ static void the_name_appears_on_commit(void **state)
 
     (void)state;
     assert_int_not_equal(access(path, F_OK), 0);
-    assert_int_equal(mode_of(output_temporary(output)), 0600);
-    assert_true(output_commit(output, &status));
+    assert_int_equal(mode_of(output_file_temporary(output)), 0600);
+    assert_true(output_file_commit(output, &status));
     assert_string_equal(content(path), "one\ntwo\n");
     assert_int_equal(mode_of(path), 0640); /* by the umask that main sets */
     assert_int_equal(n_files(), 1);
@@ -108,7 +108,7 @@ static void nothing_is_left_of_what_was_discarded(void **state)
 
     (void)state;
     assert_int_equal(n_files(), 1);
-    output_discard(output);
+    output_file_discard(output);
     assert_int_equal(n_files(), 0);
 }
 
@@ -125,7 +125,7 @@ static void a_file_that_is_replaced_is_whole_until_then_and_lends_its_mode(void 
     assert_int_equal(chmod(path, 0600), 0);
     output = write_two_lines(path);
     assert_string_equal(content(path), "old\n");
-    assert_true(output_commit(output, &status));
+    assert_true(output_file_commit(output, &status));
     assert_string_equal(content(path), "one\ntwo\n");
     assert_int_equal(mode_of(path), 0600);
     remove_files();
@@ -138,9 +138,9 @@ static void a_link_stays_one(void **state)
     struct stat st;
 
     (void)state;
-    assert_true(output_commit(write_two_lines(path_of("o", path)), &status));
+    assert_true(output_file_commit(write_two_lines(path_of("o", path)), &status));
     assert_int_equal(symlink(path, path_of("link", link)), 0);
-    assert_true(output_commit(write_two_lines(link), &status));
+    assert_true(output_file_commit(write_two_lines(link), &status));
     assert_int_equal(lstat(link, &st), 0);
     assert_true(S_ISLNK(st.st_mode));
     remove_files();
@@ -158,14 +158,14 @@ static void a_name_in_gz_is_packed(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(big) - 1; i++) /* hard to pack: several buffers come out */
         big[i] = (char)('a' + (i * i * 7 + i / 3) % 23);
-    output = output_open(path_of("o.gz", path), &status);
+    output = output_file_open(path_of("o.gz", path), &status);
     assert_non_null(output);
     for (size_t at = 0; at < sizeof(big) - 1; at += 49999)
-        assert_true(output_write(
+        assert_true(output_file_write(
             output,
             (struct text){big + at, at + 49999 < sizeof(big) - 1 ? 49999 : sizeof(big) - 1 - at},
             &status));
-    assert_true(output_commit(output, &status));
+    assert_true(output_file_commit(output, &status));
     assert_string_equal(content(path), big);
     file = fopen(path, "r");
     assert_true(file && fread(magic, 1, 2, file) == 2 && fclose(file) == 0);
@@ -177,11 +177,11 @@ static void an_empty_output_is_a_file_too(void **state)
 {
     struct status status = {0};
     char path[64];
-    struct output_file *output = output_open(path_of("o.gz", path), &status);
+    struct output_file *output = output_file_open(path_of("o.gz", path), &status);
 
     (void)state;
     assert_non_null(output);
-    assert_true(output_commit(output, &status));
+    assert_true(output_file_commit(output, &status));
     assert_string_equal(content(path), "");
     remove_files();
 }
@@ -193,8 +193,8 @@ static void devices_are_written_in_place(void **state)
     struct stat st;
 
     (void)state;
-    assert_null(output_temporary(output));
-    assert_true(output_commit(output, &status));
+    assert_null(output_file_temporary(output));
+    assert_true(output_file_commit(output, &status));
     assert_int_equal(stat("/dev/null", &st), 0);
     assert_true(S_ISCHR(st.st_mode));
 }
@@ -202,14 +202,14 @@ static void devices_are_written_in_place(void **state)
 static void a_full_disk_is_told(void **state)
 {
     struct status status = {0};
-    struct output_file *output = output_open("/dev/full", &status);
+    struct output_file *output = output_file_open("/dev/full", &status);
 
     (void)state;
     assert_non_null(output);
-    assert_false(output_write(output, text_of("x"), &status));
+    assert_false(output_file_write(output, text_of("x"), &status));
     assert_int_equal(status.code, STATUS_IO);
     assert_non_null(strstr(status.message, "/dev/full: "));
-    output_discard(output);
+    output_file_discard(output);
 }
 
 static void a_place_that_is_not_there_is_told_at_once(void **state)
@@ -217,9 +217,9 @@ static void a_place_that_is_not_there_is_told_at_once(void **state)
     struct status status = {0};
 
     (void)state;
-    assert_null(output_open("/nowhere/at/all", &status));
+    assert_null(output_file_open("/nowhere/at/all", &status));
     assert_int_equal(status.code, STATUS_IO);
-    assert_null(output_open(directory, &status));
+    assert_null(output_file_open(directory, &status));
     assert_int_equal(status.code, STATUS_IO);
 }
 
