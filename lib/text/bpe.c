@@ -16,7 +16,12 @@
 
 #include "base/memory.h"
 
-enum { MAX_SHORT = 24 }; /* symbols; where both ways take the same time */
+/* All in symbols. */
+enum {
+    MAX_SHORT = 24, /* where both ways take the same time */
+    WINDOW = 8192,  /* 20 bytes each: within the second cache */
+    MARGIN = 512,   /* what a window's end may disturb */
+};
 
 #define NO_RANK UINT32_MAX
 
@@ -57,6 +62,32 @@ static uint32_t find_rank(const struct bpe *bpe, int32_t left, int32_t right)
     return NO_RANK;
 }
 
+/* A merge is orderly if its result takes part in later merges only: so all are in a vocabulary as
+ * it was trained, not so in one whose merges were guessed from its tokens. */
+static void find_orderly(struct bpe *bpe)
+{
+    int32_t n_ids = 0;
+    uint32_t *first_use; /* of each id, the lowest rank that takes it */
+
+    for (uint32_t rank = 0; rank < bpe->n_merges; rank++) {
+        const struct bpe_merge *m = &bpe->merges[rank];
+
+        n_ids = m->left >= n_ids ? m->left + 1 : n_ids;
+        n_ids = m->right >= n_ids ? m->right + 1 : n_ids;
+        n_ids = m->result >= n_ids ? m->result + 1 : n_ids;
+    }
+    first_use = memory_zeroed((size_t)n_ids + 1, sizeof(*first_use));
+    memset(first_use, 0xFF, (size_t)n_ids * sizeof(*first_use)); /* NO_RANK */
+    for (uint32_t rank = bpe->n_merges; rank-- > 0;) {
+        first_use[bpe->merges[rank].left] = rank;
+        first_use[bpe->merges[rank].right] = rank;
+    }
+    bpe->orderly = memory_zeroed(bpe->n_merges + (size_t)1, sizeof(*bpe->orderly));
+    for (uint32_t rank = 0; rank < bpe->n_merges; rank++)
+        bpe->orderly[rank] = first_use[bpe->merges[rank].result] > rank;
+    free(first_use);
+}
+
 bool bpe_init(struct bpe *bpe, struct bpe_merge *merges, size_t n_merges, struct status *status)
 {
     *bpe = (struct bpe){.merges = merges, .n_merges = (uint32_t)n_merges, .n_ranks = 16};
@@ -76,6 +107,7 @@ bool bpe_init(struct bpe *bpe, struct bpe_merge *merges, size_t n_merges, struct
             i = (i + 1) & (bpe->n_ranks - 1);
         bpe->ranks[i] = rank + 1;
     }
+    find_orderly(bpe);
     return true;
 }
 
@@ -83,6 +115,7 @@ void bpe_release(struct bpe *bpe)
 {
     free(bpe->merges);
     free(bpe->ranks);
+    free(bpe->orderly);
     *bpe = (struct bpe){0};
 }
 
@@ -91,6 +124,7 @@ void bpe_scratch_release(struct bpe_scratch *scratch)
     free(scratch->symbols);
     free(scratch->entries);
     free(scratch->heap);
+    free(scratch->merged);
     free(scratch->tails);
     *scratch = (struct bpe_scratch){0};
 }
@@ -211,10 +245,15 @@ static void pop(struct bpe_scratch *s, uint32_t *rank, uint32_t *position)
 
 static void push_pair(const struct bpe *bpe, struct bpe_scratch *s, uint32_t left, uint32_t right)
 {
-    const uint32_t rank = find_rank(bpe, s->symbols[left].id, s->symbols[right].id);
+    const int32_t l = s->symbols[left].id, r = s->symbols[right].id;
 
-    if (rank != NO_RANK)
-        push(s, rank, left);
+    if (l != s->last_left || r != s->last_right) { /* in a run, all pairs are the same */
+        s->last_left = l;
+        s->last_right = r;
+        s->last_rank = find_rank(bpe, l, r);
+    }
+    if (s->last_rank != NO_RANK)
+        push(s, s->last_rank, left);
 }
 
 static void begin_long(const struct bpe *bpe, struct bpe_scratch *s, const int32_t *ids, size_t n)
@@ -223,51 +262,122 @@ static void begin_long(const struct bpe *bpe, struct bpe_scratch *s, const int32
         s->tails = memory_zeroed(bpe->n_merges + (size_t)1, sizeof(*s->tails));
     if (s->cap_symbols < n) {
         free(s->symbols);
+        free(s->merged);
         s->symbols = memory_zeroed(n, sizeof(*s->symbols));
+        s->merged = memory_zeroed(n / 2 + 1, sizeof(*s->merged)); /* a merge takes two symbols */
         s->cap_symbols = n;
     }
     s->n_entries = 0;
     s->free_entry = 0;
     s->n_heap = 0;
+    s->n_merged = 0;
+    s->last_left = -1;
     for (size_t i = 0; i < n; i++)
         s->symbols[i] = (struct bpe_symbol){ids[i], (uint32_t)i + 1, (uint32_t)i};
     for (size_t i = 0; i + 1 < n; i++)
         push_pair(bpe, s, (uint32_t)i, (uint32_t)i + 1);
 }
 
-static void encode_long(const struct bpe *bpe, struct bpe_scratch *s, const int32_t *ids, size_t n,
-                        struct tokens *out)
+/* Merge the candidate if its pair is still there. */
+static bool merge(const struct bpe *bpe, struct bpe_scratch *s, uint32_t rank, uint32_t position,
+                  uint32_t n)
 {
-    begin_long(bpe, s, ids, n);
-    while (s->n_heap > 0) {
-        uint32_t rank, position, right;
-        struct bpe_symbol *symbol;
+    struct bpe_symbol *symbol = &s->symbols[position];
+    const uint32_t right = symbol->next;
 
-        pop(s, &rank, &position);
-        symbol = &s->symbols[position];
-        right = symbol->next;
-        if (right == n || symbol->id != bpe->merges[rank].left ||
-            s->symbols[right].id != bpe->merges[rank].right)
-            continue; /* the pair is gone */
-        symbol->id = bpe->merges[rank].result;
-        symbol->next = s->symbols[right].next;
-        s->symbols[right].id = -1;
-        if (symbol->next < n)
-            s->symbols[symbol->next].prev_plus = position + 1;
-        if (symbol->prev_plus != 0)
+    if (right == n || symbol->id != bpe->merges[rank].left ||
+        s->symbols[right].id != bpe->merges[rank].right)
+        return false;
+    symbol->id = bpe->merges[rank].result;
+    symbol->next = s->symbols[right].next;
+    s->symbols[right].id = -1;
+    if (symbol->next < n)
+        s->symbols[symbol->next].prev_plus = position + 1;
+    return true;
+}
+
+/* The pairs of the symbols that were merged last, with their neighbours. Positions ascend, so where
+ * two of them are neighbours, the left one has made their pair a candidate already. */
+static void push_merged(const struct bpe *bpe, struct bpe_scratch *s, uint32_t n)
+{
+    uint32_t before_plus = 0; /* the last position plus 1 */
+
+    for (size_t i = 0; i < s->n_merged; i++) {
+        const uint32_t position = s->merged[i];
+        const struct bpe_symbol *symbol = &s->symbols[position];
+
+        if (symbol->prev_plus != 0 && symbol->prev_plus != before_plus)
             push_pair(bpe, s, symbol->prev_plus - 1, position);
         if (symbol->next < n)
             push_pair(bpe, s, position, symbol->next);
+        before_plus = position + 1;
     }
-    for (uint32_t i = 0; i < n; i = s->symbols[i].next)
-        tokens_push(out, s->symbols[i].id);
+    s->n_merged = 0;
+}
+
+/* All candidates of one rank are merged before their new pairs are looked at, unless a new pair
+ * could come before the rest of them. */
+static void merge_long(const struct bpe *bpe, struct bpe_scratch *s, const int32_t *ids, uint32_t n)
+{
+    begin_long(bpe, s, ids, n);
+    while (s->n_heap > 0) {
+        uint32_t rank, position;
+
+        pop(s, &rank, &position);
+        if (merge(bpe, s, rank, position, n))
+            s->merged[s->n_merged++] = position;
+        if (s->n_heap == 0 || s->heap[0].key >> 32 != rank || !bpe->orderly[rank])
+            push_merged(bpe, s, n);
+    }
+}
+
+/* Append the tokens that end within `limit` symbols; returns where the last of them ends. */
+static uint32_t put_tokens(const struct bpe_scratch *s, uint32_t limit, struct tokens *out)
+{
+    uint32_t end = 0;
+
+    while (end < limit && s->symbols[end].next <= limit) {
+        tokens_push(out, s->symbols[end].id);
+        end = s->symbols[end].next;
+    }
+    return end;
+}
+
+/* A stretch that would not stay in the cache is merged in windows. Where a window's result is cut,
+ * the next window begins; if its first token is the one that followed the cut before, the cut is
+ * right: a boundary of the whole text's result is one that the two tokens beside it keep when they
+ * are merged alone (the first merge across it would be the first there, too), and these two have
+ * just kept it. Else, and that takes odd merges, false, and nothing is appended. */
+static bool encode_windows(const struct bpe *bpe, struct bpe_scratch *s, const int32_t *ids,
+                           size_t n, struct tokens *out)
+{
+    const size_t n_before = out->n;
+    int32_t expected = -1;
+
+    for (size_t from = 0; from < n;) {
+        const bool last = n - from <= WINDOW;
+        const uint32_t size = last ? (uint32_t)(n - from) : WINDOW;
+        uint32_t end;
+
+        merge_long(bpe, s, ids + from, size);
+        end = put_tokens(s, last ? size : size - MARGIN, out);
+        if (end == 0 || (from > 0 && s->symbols[0].id != expected)) {
+            out->n = n_before;
+            return false;
+        }
+        expected = last ? -1 : s->symbols[end].id;
+        from += end;
+    }
+    return true;
 }
 
 void bpe_encode(const struct bpe *bpe, struct bpe_scratch *scratch, int32_t *ids, size_t n,
                 struct tokens *out)
 {
-    if (n <= MAX_SHORT)
+    if (n <= MAX_SHORT) {
         encode_short(bpe, ids, n, out);
-    else
-        encode_long(bpe, scratch, ids, n, out);
+    } else if (n <= WINDOW || !encode_windows(bpe, scratch, ids, n, out)) {
+        merge_long(bpe, scratch, ids, (uint32_t)n);
+        put_tokens(scratch, (uint32_t)n, out);
+    }
 }

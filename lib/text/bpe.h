@@ -23,6 +23,7 @@ struct bpe {
     uint32_t n_merges;
     uint32_t *ranks; /* ours; hash of a pair -> rank + 1, 0: free; a power of two of them */
     size_t n_ranks;
+    bool *orderly; /* ours, [n_merges]: do all pairs with the result have higher ranks? */
 };
 
 struct bpe_symbol;
@@ -38,6 +39,10 @@ struct bpe_scratch {
     uint32_t free_entry; /* head of the list of unused entries, plus 1; 0: none */
     struct bpe_chain *heap;
     size_t n_heap, cap_heap;
+    uint32_t *merged; /* positions of the merges whose new pairs are not looked at yet */
+    size_t n_merged;
+    int32_t last_left, last_right; /* the pair that was looked up last; -1: none yet */
+    uint32_t last_rank;            /* and its rank */
     uint32_t *tails; /* [n_merges]: last entry of the rank's open chain, plus 1; 0: none */
 };
 
