@@ -21,6 +21,7 @@ struct generator {
     const struct model *model;
     struct generator_options options;
     struct prompt_options prompt;
+    struct text *stops; /* ours: [options.n_stops] */
     struct scheduler *scheduler;
     struct generation *first_done, *last_done;
     struct tokens tokens; /* of the record at hand */
@@ -46,6 +47,19 @@ static bool open_prompt(struct generator *g, struct status *status)
     return prompt_open(&g->prompt, status);
 }
 
+static bool read_stops(struct generator *g, struct status *status)
+{
+    const struct generator_options *o = &g->options;
+
+    g->stops = memory_zeroed(o->n_stops, sizeof(*g->stops));
+    for (size_t i = 0; i < o->n_stops; i++) {
+        g->stops[i] = text_of(o->stops[i]);
+        if (g->stops[i].len == 0)
+            return status_fail(status, STATUS_USAGE, "a stop string is empty");
+    }
+    return true;
+}
+
 struct generator *generator_open(const struct model *model, const struct generator_options *options,
                                  struct status *status)
 {
@@ -55,7 +69,7 @@ struct generator *generator_open(const struct model *model, const struct generat
 
     g->model = model;
     g->options = *options;
-    if (open_prompt(g, status))
+    if (read_stops(g, status) && open_prompt(g, status))
         g->scheduler = scheduler_open(model, &scheduling, status);
     if (!g->scheduler) {
         generator_close(g);
@@ -70,6 +84,7 @@ void generator_close(struct generator *g)
         return;
     scheduler_close(g->scheduler);
     tokens_release(&g->tokens);
+    free(g->stops);
     free(g);
 }
 
@@ -98,8 +113,8 @@ static bool submit(struct generation *gen, int sample, uint64_t record_key, stru
         .sampling = o->sampling,
         .stop = {.end_ids = g->model->config.eos_ids,
                  .n_end_ids = g->model->config.n_eos_ids,
-                 .strings = o->stops,
-                 .n_strings = o->n_stops,
+                 .strings = g->stops,
+                 .n_strings = (int)o->n_stops,
                  .max_tokens = o->max_tokens,
                  .n_rationales = count ? o->recipe->n : 0},
         .owner = gen,

@@ -19,8 +19,8 @@ struct generator_options {
     const struct recipe *recipe; /* not ours; outlives the generator */
     struct sampling sampling;    /* key and stream are set for each sample */
     int max_tokens;              /* >= 1 */
-    const struct text *stops;    /* not ours; none empty */
-    int n_stops;
+    const char *const *stops;    /* [n_stops] strings that end a text; not ours, as recipe */
+    size_t n_stops;
     int n_samples; /* >= 1 */
     uint64_t seed;
     size_t max_length; /* tokens of a prompt, as asked for; 0: the recipe's, or the context */
@@ -34,7 +34,8 @@ struct generator;
 /* What a record asked for, until its members are written. */
 struct generation;
 
-/* `model` must outlive it. STATUS_CONFIG: the recipe does not fit the model. */
+/* `model` must outlive it. STATUS_USAGE: a stop string is empty. STATUS_CONFIG: the recipe does not
+ * fit the model, or max_tokens leave no room for a prompt. */
 struct generator *generator_open(const struct model *model, const struct generator_options *options,
                                  struct status *status) MUST_CHECK;
 void generator_close(struct generator *generator); /* NULL allowed; after all generations */

@@ -182,8 +182,8 @@ bool score_input_make(const struct score_input_options *o, const struct record *
         if (!read_halves(o, record, &halves, status))
             return false;
         if (!o->tokenizer)
-            return status_fail(status, STATUS_CONFIG,
-                               "the model has no tokenizer: only 'tokens' can be scored");
+            return status_fail_record(status, "no_tokenizer", NULL,
+                                      "the model has no tokenizer: only 'tokens' can be scored");
         encode(o->tokenizer, &halves, input);
     }
     if (!cut(o, input, status))

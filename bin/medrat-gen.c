@@ -1,0 +1,182 @@
+/* medrat-gen: questions, prompts, messages or tokens -> rationales, or any generation. */
+#include <stdio.h>
+
+#include "cli/common_options.h"
+#include "cli/model_path.h"
+#include "cli/process.h"
+#include "cli/share_path.h"
+#include "run/engine.h"
+#include "run/generator.h"
+#include "run/sequence.h"
+
+static struct common_args args = COMMON_ARGS_INIT;
+static const char *recipe_option = "rationales-chat";
+static struct cli_strings stops;
+static int truncate_option; /* enum truncate */
+static struct generator_options wanted = {.n_samples = 1};
+static struct recipe recipe;
+static struct engine engine;
+
+static const struct cli_option options[] = {
+    {.kind = CLI_HEADING, .help = "Prompt"},
+    {"recipe", 'r', CLI_STRING, &recipe_option, 0, 0, "NAME|FILE",
+     "how a question becomes a prompt, how its answer is sampled and read", NULL, NULL, NULL},
+    COMMON_QUESTION_OPTIONS(args),
+    {"max-length", 0, CLI_SIZE, &wanted.max_length, 1, 1 << 30, "N",
+     "tokens of a prompt at most; of a recipe's prompt the question is cut, never the frame",
+     "the recipe's", NULL, NULL},
+    {"truncate", 0, CLI_CHOICE, &truncate_option, 0, 0, "HOW",
+     "what stays of a prompt that is too long; error: the record fails", NULL,
+     common_options_truncate, NULL},
+    {.kind = CLI_HEADING, .help = "Generation"},
+    {"max-tokens", 'n', CLI_INT, &wanted.max_tokens, 1, 1 << 20, "N", "new tokens at most",
+     "the recipe's", NULL, NULL},
+    {"stop", 0, CLI_STRINGS, &stops, 0, 0, "STRING",
+     "ends the text before this string; may be repeated", "the recipe's", NULL, NULL},
+    {"greedy", 0, CLI_FLAG, &wanted.sampling.greedy, 0, 0, NULL,
+     "always the most likely token; the other sampling options have no effect", NULL, NULL, NULL},
+    {"temperature", 't', CLI_FLOAT, &wanted.sampling.temperature, 0, 100, "T",
+     "divides the logits; 0 is greedy", "the recipe's", NULL, NULL},
+    {"top-k", 0, CLI_INT, &wanted.sampling.top_k, 0, 1 << 30, "N",
+     "sample among the N most likely tokens; 0: all", "the recipe's", NULL, NULL},
+    {"top-p", 0, CLI_FLOAT, &wanted.sampling.top_p, 0, 1, "P",
+     "and among the fewest that hold P of their probability; 1: all", "the recipe's", NULL, NULL},
+    {"min-p", 0, CLI_FLOAT, &wanted.sampling.min_p, 0, 1, "P",
+     "and among those at least P times as likely as the best; 0: all", "the recipe's", NULL, NULL},
+    {"samples", 0, CLI_INT, &wanted.n_samples, 1, 1024, "K",
+     "generations of each record; more than one are listed in 'generations'", NULL, NULL, NULL},
+    {"logprobs", 0, CLI_INT, &wanted.sampling.n_logprobs, 0, REQUEST_MAX_ALTERNATIVES, "N",
+     "tell each token's log-probability and the N most likely tokens in its place", NULL, NULL,
+     NULL},
+    COMMON_SEED_ROW(args),
+    {.kind = CLI_HEADING, .help = "Model"},
+    COMMON_MODEL_ROW(args, "the demo model smollm2"),
+    COMMON_DEVICE_ROW(args),
+    COMMON_THREADS_ROW(args),
+    COMMON_BATCH_ROW(args),
+    COMMON_RECORD_OPTIONS(args),
+};
+
+static const struct cli_tool tool = {
+    .name = "medrat-gen",
+    .summary = "write rationales for medical questions with a language model",
+    .usage = "[OPTION]... [FILE]...",
+    .options = options,
+    .n_options = sizeof(options) / sizeof(options[0]),
+    .no_input_hint = "medrat-gen --query 'Does vitamin D prevent falls in older adults?'",
+};
+
+static bool begin(void *self, struct job *job, struct status *status)
+{
+    job->work = generator_begin(self, &job->record, job, status);
+    return job->work != NULL;
+}
+
+static bool step(void *self, struct status *status)
+{
+    struct generation *generation;
+
+    if (!generator_step(self, status))
+        return false;
+    while ((generation = generator_next_done(self)) != NULL) {
+        struct job *job = generation_owner(generation);
+        struct status why;
+
+        if (generation_write(generation, &job->members, &why))
+            job_done(job);
+        else
+            job_fail(job, &why);
+    }
+    return true;
+}
+
+static void release(void *self, struct job *job)
+{
+    (void)self;
+    generation_free(job->work);
+}
+
+static void stats(void *self, struct buf *members)
+{
+    engine_write_stats(&engine, members);
+    generator_write_stats(self, members);
+}
+
+/* What no option says is as the recipe has it. */
+#define FROM_RECIPE(value, recipes)                                                                \
+    do {                                                                                           \
+        if (cli_source(&tool, operands, &(value)) == CLI_FROM_DEFAULT)                             \
+            (value) = (recipes);                                                                   \
+    } while (0)
+
+static void settle_options(const struct cli_operands *operands)
+{
+    const bool hot = cli_source(&tool, operands, &wanted.sampling.temperature) != CLI_FROM_DEFAULT;
+
+    FROM_RECIPE(wanted.max_tokens, recipe.max_tokens);
+    FROM_RECIPE(wanted.sampling.greedy, recipe.greedy && !hot);
+    FROM_RECIPE(wanted.sampling.temperature, recipe.temperature);
+    FROM_RECIPE(wanted.sampling.top_k, recipe.top_k);
+    FROM_RECIPE(wanted.sampling.top_p, recipe.top_p);
+    FROM_RECIPE(wanted.sampling.min_p, recipe.min_p);
+    wanted.stops = stops.n > 0 ? stops.items : (const char *const *)recipe.stop;
+    wanted.n_stops = stops.n > 0 ? stops.n : recipe.n_stop;
+    wanted.recipe = &recipe;
+    wanted.seed = args.seed;
+    wanted.truncate = (enum truncate)truncate_option;
+    wanted.batch = args.batch;
+    wanted.threads = engine.threads;
+}
+
+static bool open_all(struct generator **generator, const struct cli_operands *operands,
+                     struct status *status)
+{
+    struct buf path = {0}, model = {0};
+
+    *generator = NULL;
+    if (share_path_recipe(recipe_option, &path, status) &&
+        recipe_read(&recipe, path.data, status) &&
+        model_path_resolve(args.model, "smollm2", args.quiet, &model, status) &&
+        engine_open(&engine, model.data, "cpu", args.threads, status)) {
+        settle_options(operands);
+        *generator = generator_open(engine.model, &wanted, status);
+    }
+    if (*generator && args.verbose)
+        fprintf(stderr, "%s: %s on %s, recipe %s\n", tool.name, engine.model->name,
+                engine.backend->describe(engine.device), recipe_option);
+    buf_release(&path);
+    buf_release(&model);
+    return *generator != NULL;
+}
+
+int main(int argc, char **argv)
+{
+    static const char *makes[2] = {"generation"};
+    struct stream_tool stream_tool = {.name = tool.name, .makes = makes, .n_makes = 1};
+    struct generator *generator;
+    struct cli_operands operands;
+    struct stream_options stream;
+    struct status status;
+    int exit_status;
+
+    process_start();
+    cli_parse(&tool, argc, argv, &operands);
+    common_options_stream(&tool, &args, &operands, &stream);
+    if (!open_all(&generator, &operands, &status))
+        cli_die(&tool, &status);
+    if (wanted.n_samples > 1)
+        makes[0] = "generations";
+    if (recipe.makes)
+        makes[stream_tool.n_makes++] = recipe.makes;
+    stream_tool.self = generator;
+    stream_tool.begin = begin;
+    stream_tool.step = step;
+    stream_tool.release = release;
+    stream_tool.stats = stats;
+    stream_tool.window = 4 * (size_t)args.batch; /* stragglers shall not starve the batch */
+    exit_status = stream_run(&stream, &stream_tool);
+    generator_close(generator);
+    engine_close(&engine);
+    recipe_release(&recipe);
+    return exit_status;
+}
