@@ -257,7 +257,7 @@ static int bert_vocabulary(struct buf *out)
     static const char *const words[] = {
         "[PAD]",        "[UNK]",    "[CLS]",     "[SEP]", "[MASK]", "the",      "of",
         "and",          "a",        "in",        "to",    "is",     "blood",    "pressure",
-        "heart",        "fever",    "##ing",     "##ed",  "##s",    "##er",     "##tion",
+        "heart",        "fever",    "##ing",     "##ed",  "##es",   "##er",     "##tion",
         "##itis",       "hyper",    "##tension", "pain",  "acute",  "dose",     "cardio",
         "##my",         "##opathy", "what",      "treat", "##ment", "risk",     "with",
         "for",          "patient",  "drug",      "##ol",  "##in",   "\xCE\xB2", "\xE8\xA1\x80",
