@@ -1,0 +1,111 @@
+/* Random weights of any type as a file has them, and what they mean, read by a second reader. */
+#ifndef OP_OP_WEIGHTS_H
+#define OP_OP_WEIGHTS_H
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "base/rng.h"
+#include "compute/backend.h"
+
+static inline void op_put16(uint8_t *p, uint32_t bits)
+{
+    p[0] = (uint8_t)bits;
+    p[1] = (uint8_t)(bits >> 8);
+}
+
+/* A block's bytes: factors of either sign about 2^-5, one in 16 subnormal; f16 and bf16 elements
+ * within about [-1, 1]; float elements likewise. */
+static inline void op_weights_block(uint8_t *block, enum dtype dtype, uint64_t key, uint32_t at)
+{
+    const uint32_t counter[4] = {at, 0, 0, 0};
+    const struct rng_block r = rng_philox(key, counter);
+    const uint32_t small = r.word[0] % 16 == 0 ? 0 : (r.word[0] >> 4) % 4 + 8;
+    const uint32_t d = (r.word[1] & 0x8000u) | small << 10 | (r.word[1] & 0x3FFu);
+    const uint32_t m = (r.word[2] & 0x8000u) | 11u << 10 | (r.word[2] & 0x3FFu);
+    const float f = (float)((double)r.word[3] * 0x1p-31 - 1);
+    size_t n_factors = 1;
+
+    switch (dtype) {
+    case DTYPE_F32:
+        memcpy(block, &f, sizeof(f));
+        return;
+    case DTYPE_F16:
+        op_put16(block, d);
+        return;
+    case DTYPE_BF16:
+        op_put16(block, (r.word[1] & 0x807Fu) | (120 + r.word[2] % 7) << 7);
+        return;
+    case DTYPE_Q4_1:
+        op_put16(block + 2, m);
+        n_factors = 2;
+        break;
+    default:
+        break;
+    }
+    op_put16(block, d);
+    for (size_t i = 2 * n_factors; i < dtype_block_bytes(dtype); i++) {
+        const uint32_t byte_counter[4] = {at, (uint32_t)i, 1, 0};
+
+        block[i] = (uint8_t)(rng_philox(key, byte_counter).word[0] >> 24);
+    }
+}
+
+/* rows x cols of random weights; the caller frees view.data. */
+static inline struct tensor_view op_weights(enum dtype dtype, size_t rows, size_t cols,
+                                            uint64_t key)
+{
+    const size_t n_blocks = rows * (cols / dtype_block_elements(dtype));
+    const size_t size = n_blocks * dtype_block_bytes(dtype);
+    uint8_t *data = memory_zeroed(size, 1);
+
+    for (size_t b = 0; b < n_blocks; b++)
+        op_weights_block(data + b * dtype_block_bytes(dtype), dtype, key, (uint32_t)b);
+    return (struct tensor_view){dtype, rows, cols, data, size};
+}
+
+static inline double op_f16(const uint8_t *p)
+{
+    const unsigned bits = (unsigned)(p[0] | p[1] << 8), exponent = bits >> 10 & 31u;
+    const double fraction = (double)(bits & 1023u);
+    const double size =
+        exponent ? ldexp(1024 + fraction, (int)exponent - 25) : ldexp(fraction, -24);
+
+    return bits & 0x8000u ? -size : size;
+}
+
+/* Element (row, col), each operation of its type's definition rounded to float: the sums are exact
+ * in a double, so one rounding is what two steps give. */
+static inline float op_weight(const struct tensor_view *view, size_t row, size_t col)
+{
+    const size_t elements = dtype_block_elements(view->dtype);
+    const uint8_t *block = view->data + (row * (view->cols / elements) + col / elements) *
+                                            dtype_block_bytes(view->dtype);
+    const size_t j = col % elements;
+    uint32_t bits;
+    float f;
+
+    switch (view->dtype) {
+    case DTYPE_F16:
+        return (float)op_f16(block);
+    case DTYPE_BF16:
+        bits = (uint32_t)(block[0] | block[1] << 8) << 16;
+        memcpy(&f, &bits, sizeof(f));
+        return f;
+    case DTYPE_Q8_0:
+        return (float)((double)(int8_t)block[2 + j] * op_f16(block));
+    case DTYPE_Q4_0:
+        bits = block[2 + j % 16] >> (j < 16 ? 0 : 4) & 15u;
+        return (float)(((double)bits - 8) * op_f16(block));
+    case DTYPE_Q4_1:
+        bits = block[4 + j % 16] >> (j < 16 ? 0 : 4) & 15u;
+        return (float)((double)bits * op_f16(block) + op_f16(block + 2));
+    default:
+        memcpy(&f, block, sizeof(f));
+        return f;
+    }
+}
+
+#endif
