@@ -382,7 +382,11 @@ struct tokenizer *tokenizer_open_folder(const char *folder, struct status *statu
 struct tokenizer *tokenizer_open_vocab_txt(const char *path, struct status *status)
 {
     struct folder f = {.options = {true, true, true, true, 100}};
+    struct tokenizer *tokenizer;
 
     read_special_names(&f);
-    return open_wordpiece(&f, path, status);
+    tokenizer = open_wordpiece(&f, path, status);
+    if (!tokenizer && status->code == STATUS_CONFIG)
+        status_prefix(status, "neither GGUF nor a vocab.txt");
+    return tokenizer;
 }
