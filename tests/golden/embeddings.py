@@ -3,7 +3,7 @@
     embeddings.py NAME FOLDER OUT.jsonl     NAME: minilm or tiny
 
 A row: `text`, `n_tokens` (specials included, before the cut to max_seq_length), `embedding`
-(times 100000, rounded to integers: 1e-9 of cosine). Of the tiny model, whose vocabulary is that of
+(times 1000000, rounded to integers: 2e-11 of cosine). Of the tiny model, whose vocabulary is that of
 a toy, only the texts in TINY_TEXTS; its rows carry the `hash` of its files.
 """
 
@@ -130,7 +130,7 @@ def main(name, folder, out):
         row = {
             "text": text,
             "n_tokens": len(ids),
-            "embedding": [round(x * 100000) for x in vector.tolist()],
+            "embedding": [round(x * 1000000) for x in vector.tolist()],
         }
         rows.append({"hash": tiny_hash(folder), **row} if name == "tiny" else row)
     write_jsonl(out, rows)

@@ -10,8 +10,9 @@
 
 enum { N_SLOW_TEXTS = 12 };
 
-/* Ours and theirs are both f32: what is left is the rounding of the golden file, 1e-9. */
-static const double min_cosine = 0.9999;
+/* Cosine 0.9999 is what is promised; ours and theirs are f32, so that little more than the golden
+ * file's rounding is left, 2e-11. */
+static const double min_cosine = 1 - 1e-9;
 
 static json_t *rows;
 static const char *model_path;

@@ -14,7 +14,9 @@
 /* Both sides compute in f32 from the very same weights, whatever the type they are stored in; the
  * largest difference seen is 2e-5. Kernels that round activations to 16 bits may have 2e-2. */
 static const double max_loss_error = 1e-3;
-static const double min_cosine = 0.9999;
+/* Cosine 0.9999 is what is promised; in f32 the difference is the golden file's rounding, and this
+ * bound still sees the tanh form of GELU. */
+static const double min_cosine = 1 - 1e-9;
 
 static struct buf folder; /* of the small models */
 static json_t *loss_rows, *embedding_rows;
