@@ -192,7 +192,25 @@ static const char *environment(const char *variable)
     return value && value[0] != '\0' ? value : NULL;
 }
 
-static bool set_variable(const struct cli_option *option, const char *value, struct status *status)
+const char *cli_kept_add(struct cli_kept *kept, const char *bytes, size_t len)
+{
+    char *copy = memory_string(bytes, len);
+
+    kept->strings = memory_resize(kept->strings, kept->n + 1, sizeof(*kept->strings));
+    kept->strings[kept->n++] = copy;
+    return copy;
+}
+
+void cli_kept_release(struct cli_kept *kept)
+{
+    for (size_t i = 0; i < kept->n; i++)
+        free(kept->strings[i]);
+    free(kept->strings);
+    *kept = (struct cli_kept){0};
+}
+
+static bool set_variable(const struct cli_option *option, const char *value, struct cli_kept *kept,
+                         struct status *status)
 {
     const bool flag = !takes_argument(option);
 
@@ -200,7 +218,7 @@ static bool set_variable(const struct cli_option *option, const char *value, str
         for (const char *line = value; *line;) {
             const size_t n = strcspn(line, "\n");
 
-            if (n > 0 && !cli_value_set(option, memory_string(line, n), status))
+            if (n > 0 && !cli_value_set(option, cli_kept_add(kept, line, n), status))
                 return false;
             line += n + (line[n] == '\n');
         }
@@ -214,7 +232,7 @@ static bool set_variable(const struct cli_option *option, const char *value, str
 }
 
 static bool read_environment(const struct cli_tool *tool, enum cli_source *sources,
-                             struct status *status)
+                             struct cli_kept *kept, struct status *status)
 {
     for (size_t i = 0; i < tool->n_options; i++) {
         const struct cli_option *option = &tool->options[i];
@@ -229,7 +247,7 @@ static bool read_environment(const struct cli_tool *tool, enum cli_source *sourc
         if (!value)
             continue;
         cli_value_reset(option);
-        if (!set_variable(option, value, &why))
+        if (!set_variable(option, value, kept, &why))
             return status_fail(status, STATUS_CONFIG, "environment variable %s: %s", variable,
                                why.message);
         sources[i] = CLI_FROM_ENVIRONMENT;
@@ -256,7 +274,7 @@ static bool read_flags(const struct reader *r, enum cli_source *sources, struct 
 }
 
 bool cli_read(const struct cli_tool *tool, int argc, char **argv, struct cli_operands *operands,
-              enum cli_action *action, struct status *status)
+              struct cli_kept *kept, enum cli_action *action, struct status *status)
 {
     struct reader r = {.tool = tool};
     bool ok;
@@ -270,8 +288,8 @@ bool cli_read(const struct cli_tool *tool, int argc, char **argv, struct cli_ope
 
         operands->paths = (const char *const *)argv + optind;
         operands->n = (size_t)(argc - optind);
-        ok = (!config || config_file_read(tool, config, operands->sources, status)) &&
-             read_environment(tool, operands->sources, status) &&
+        ok = (!config || config_file_read(tool, config, operands->sources, kept, status)) &&
+             read_environment(tool, operands->sources, kept, status) &&
              read_flags(&r, operands->sources, status);
     }
     free(r.flags);
@@ -280,11 +298,12 @@ bool cli_read(const struct cli_tool *tool, int argc, char **argv, struct cli_ope
 
 void cli_parse(const struct cli_tool *tool, int argc, char **argv, struct cli_operands *operands)
 {
+    static struct cli_kept kept; /* of the whole run: the tool's options point to it */
     struct status status;
     struct buf text = {0};
     enum cli_action action;
 
-    if (!cli_read(tool, argc, argv, operands, &action, &status))
+    if (!cli_read(tool, argc, argv, operands, &kept, &action, &status))
         cli_die(tool, &status);
     if (action == CLI_RUN)
         return;

@@ -22,7 +22,7 @@ enum cli_kind {
     CLI_UINT64,  /* uint64_t, any */
     CLI_SIZE,    /* size_t in [min, max]; K, M or G behind the number: times 1024 and so on */
     CLI_FLOAT,   /* double in [min, max] */
-    CLI_STRING,  /* const char *: into argv, the environment or the configuration */
+    CLI_STRING,  /* const char *: not the option's */
     CLI_STRINGS, /* struct cli_strings: one more each time; a line each in the environment */
     CLI_CHOICE,  /* int: index into choices */
     CLI_CUSTOM,  /* whatever `parse` makes of it */
@@ -30,7 +30,7 @@ enum cli_kind {
 };
 
 struct cli_strings {
-    const char **items; /* never freed: they live as long as the options */
+    const char **items; /* the array is its owner's, the strings are not */
     size_t n;
 };
 
@@ -71,13 +71,23 @@ struct cli_operands {
     enum cli_source sources[CLI_MAX_OPTIONS]; /* of each option of the table */
 };
 
+/* Strings out of configuration files and the environment: options point to them. */
+struct cli_kept {
+    char **strings; /* ours, and each of them */
+    size_t n;
+};
+
+/* A copy that lives until cli_kept_release. */
+const char *cli_kept_add(struct cli_kept *kept, const char *bytes, size_t len);
+void cli_kept_release(struct cli_kept *kept);
+
 enum cli_action { CLI_RUN, CLI_SHOW_HELP, CLI_SHOW_VERSION };
 
-/* What cli_parse does, without printing and ending: fills the options' values and *operands. When
- * *action is not CLI_RUN, nothing was read. Fails with STATUS_USAGE or STATUS_CONFIG; or what
- * reading the configuration file gives. */
+/* What cli_parse does, without printing and ending: fills the options' values and *operands, and
+ * adds to *kept what they point to. When *action is not CLI_RUN, nothing was read. Fails with
+ * STATUS_USAGE or STATUS_CONFIG; or what reading the configuration file gives. */
 bool cli_read(const struct cli_tool *tool, int argc, char **argv, struct cli_operands *operands,
-              enum cli_action *action, struct status *status) MUST_CHECK;
+              struct cli_kept *kept, enum cli_action *action, struct status *status) MUST_CHECK;
 
 /* cli_read for main: prints --help or --version and ends with 0; ends by cli_die when it fails. */
 void cli_parse(const struct cli_tool *tool, int argc, char **argv, struct cli_operands *operands);

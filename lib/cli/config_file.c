@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "base/memory.h"
 #include "base/suggest.h"
 #include "cli/cli_value.h"
 #include "formats/yaml_tree.h"
@@ -49,11 +48,10 @@ static bool is_number(enum cli_kind kind)
 }
 
 static bool set_one(const struct cli_option *option, const struct yaml_tree *tree,
-                    const struct yaml_node *node, struct status *status)
+                    const struct yaml_node *node, struct cli_kept *kept, struct status *status)
 {
     struct status why;
     const char *text;
-    char *kept;
 
     if (node->kind != YAML_TREE_SCALAR)
         return yaml_tree_fail(tree, node, status, "must be a single value");
@@ -61,14 +59,13 @@ static bool set_one(const struct cli_option *option, const struct yaml_tree *tre
         return false;
     if (is_number(option->kind) && !node->plain)
         return yaml_tree_fail(tree, node, status, "must be a number, without quotes");
-    kept = memory_string(text, strlen(text)); /* for the rest of the run: options point into it */
-    if (!cli_value_set(option, kept, &why))
+    if (!cli_value_set(option, cli_kept_add(kept, text, strlen(text)), &why))
         return yaml_tree_fail(tree, node, status, "%s", why.message);
     return true;
 }
 
 static bool set(const struct cli_option *option, const struct yaml_tree *tree,
-                const struct yaml_node *node, struct status *status)
+                const struct yaml_node *node, struct cli_kept *kept, struct status *status)
 {
     bool yes;
 
@@ -76,16 +73,16 @@ static bool set(const struct cli_option *option, const struct yaml_tree *tree,
         return yaml_tree_bool(tree, node, &yes, status) &&
                cli_value_set(option, yes ? "true" : "false", status);
     if (option->kind != CLI_STRINGS || node->kind != YAML_TREE_SEQUENCE)
-        return set_one(option, tree, node, status);
+        return set_one(option, tree, node, kept, status);
     for (size_t i = 0; i < node->n_children; i++) {
-        if (!set_one(option, tree, &node->children[i], status))
+        if (!set_one(option, tree, &node->children[i], kept, status))
             return false;
     }
     return true;
 }
 
 static bool set_all(const struct cli_tool *tool, const struct yaml_tree *tree,
-                    enum cli_source *sources, struct status *status)
+                    enum cli_source *sources, struct cli_kept *kept, struct status *status)
 {
     if (tree->root.kind != YAML_TREE_MAPPING)
         return yaml_tree_fail(tree, &tree->root, status,
@@ -98,7 +95,7 @@ static bool set_all(const struct cli_tool *tool, const struct yaml_tree *tree,
             return fail_unknown(tool, tree, node, status);
         if (sources[option - tool->options] == CLI_FROM_FILE)
             return yaml_tree_fail(tree, node, status, "option '--%s' was set above", option->name);
-        if (!set(option, tree, node, status))
+        if (!set(option, tree, node, kept, status))
             return false;
         sources[option - tool->options] = CLI_FROM_FILE;
     }
@@ -106,14 +103,14 @@ static bool set_all(const struct cli_tool *tool, const struct yaml_tree *tree,
 }
 
 bool config_file_read(const struct cli_tool *tool, const char *path, enum cli_source *sources,
-                      struct status *status)
+                      struct cli_kept *kept, struct status *status)
 {
     struct yaml_tree tree;
     bool ok;
 
     if (!yaml_tree_read(&tree, path, status))
         return false;
-    ok = set_all(tool, &tree, sources, status);
+    ok = set_all(tool, &tree, sources, kept, status);
     yaml_tree_release(&tree);
     return ok;
 }

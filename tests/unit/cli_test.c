@@ -95,6 +95,7 @@ static const struct cli_tool tool = {
 };
 
 static struct cli_operands operands;
+static struct cli_kept kept;
 static enum cli_action action;
 static struct status status;
 static char config[64];
@@ -103,6 +104,7 @@ static int fresh(void **state)
 {
     (void)state;
     free(args.stop.items);
+    cli_kept_release(&kept);
     memset(&args, 0, sizeof(args));
     args.progress = -1;
     args.batch = 16;
@@ -124,7 +126,7 @@ static bool read_words(const char *first, ...)
         argv[argc++] = (char *)word;
     va_end(words);
     argv[argc] = NULL;
-    return cli_read(&tool, argc, argv, &operands, &action, &status);
+    return cli_read(&tool, argc, argv, &operands, &kept, &action, &status);
 }
 
 static void assert_wrong(const char *message)
@@ -367,5 +369,6 @@ int main(void)
     close(file);
     failed = cmocka_run_group_tests(tests, NULL, NULL);
     remove(config);
+    fresh(NULL);
     return failed;
 }

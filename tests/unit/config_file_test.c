@@ -42,6 +42,7 @@ static const struct cli_tool tool = {
 };
 
 static char path[64];
+static struct cli_kept kept;
 static struct status status;
 
 static bool read_yaml(const char *yaml)
@@ -52,8 +53,10 @@ static bool read_yaml(const char *yaml)
     assert_non_null(file);
     fputs(yaml, file);
     assert_int_equal(fclose(file), 0);
+    free(args.stop.items);
+    cli_kept_release(&kept);
     memset(&args, 0, sizeof(args));
-    return config_file_read(&tool, path, sources, &status);
+    return config_file_read(&tool, path, sources, &kept, &status);
 }
 
 /* Refused, with "PATH:" and these words. */
@@ -79,7 +82,6 @@ static void sets_options_by_their_long_names(void **state)
     assert_int_equal(args.stop.n, 2);
     assert_string_equal(args.stop.items[1], "b");
     assert_int_equal(args.on_error, 1);
-    free(args.stop.items);
 }
 
 static void an_empty_file_sets_nothing(void **state)
@@ -116,7 +118,7 @@ static void a_missing_file_is_no_input(void **state)
     enum cli_source sources[CLI_MAX_OPTIONS] = {CLI_FROM_DEFAULT};
 
     (void)state;
-    assert_false(config_file_read(&tool, "nosuch.yaml", sources, &status));
+    assert_false(config_file_read(&tool, "nosuch.yaml", sources, &kept, &status));
     assert_int_equal(status.code, STATUS_NO_INPUT);
 }
 
@@ -138,5 +140,7 @@ int main(void)
     close(file);
     failed = cmocka_run_group_tests(tests, NULL, NULL);
     remove(path);
+    free(args.stop.items);
+    cli_kept_release(&kept);
     return failed;
 }
