@@ -64,6 +64,10 @@ static void write_passage(const struct evidence *evidence, size_t rank, struct b
     write_via(choice->via, out);
     json_write_name(out, "rationales");
     write_rationales(evidence, index, out);
+    if (evidence->scores->pooled_via == VIA_POOL) {
+        json_write_name(out, "pooled");
+        json_write_double(out, evidence->scores->pooled[index]);
+    }
     if (evidence->truncated && evidence->truncated[index]) {
         json_write_name(out, "truncated");
         json_write_bool(out, true);

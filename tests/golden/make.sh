@@ -11,7 +11,7 @@ data=${MEDRAT_DATA:-../shared/data}
 smollm2=$models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 tiny=$build/tiny
 
-[ $# -gt 0 ] || set -- tiny losses greedy embeddings meteora
+[ $# -gt 0 ] || set -- tiny losses greedy embeddings meteora bm25 meteora_sets
 for name; do
     case $name in
     tiny)
@@ -32,6 +32,12 @@ for name; do
         ;;
     meteora)
         "$python" $here/meteora.py
+        ;;
+    bm25)
+        "$python" $here/bm25.py "$data"
+        ;;
+    meteora_sets)
+        "$python" $here/meteora_sets.py "$models/minilm" "$data" $here/meteora_sets.jsonl
         ;;
     *)
         echo "make.sh: no golden file is called '$name'" >&2
