@@ -13,9 +13,10 @@ static struct common_args args = COMMON_ARGS_INIT;
 static const char *recipe_option = "rationales-chat";
 static struct cli_strings stops;
 static int truncate_option; /* enum truncate */
-static struct generator_options wanted = {.n_samples = 1};
+static struct generator_options wanted = GENERATOR_OPTIONS_INIT;
 static struct recipe recipe;
 static struct engine engine;
+static struct generator *generator;
 
 static const struct cli_option options[] = {
     {.kind = CLI_HEADING, .help = "Prompt"},
@@ -23,11 +24,10 @@ static const struct cli_option options[] = {
      "how a question becomes a prompt, how its answer is sampled and read", NULL, NULL, NULL},
     COMMON_QUESTION_OPTIONS(args),
     {"max-length", 0, CLI_SIZE, &wanted.max_length, 1, 1 << 30, "N",
-     "tokens of a prompt at most; of a recipe's prompt the question is cut, never the frame",
-     "the recipe's", NULL, NULL},
+     "tokens of a prompt at most; the question is cut, never its frame", "the recipe's", NULL,
+     NULL},
     {"truncate", 0, CLI_CHOICE, &truncate_option, 0, 0, "HOW",
-     "what stays of a prompt that is too long; error: the record fails", NULL,
-     common_options_truncate, NULL},
+     "what stays of a longer prompt; error: the record fails", NULL, common_options_truncate, NULL},
     {.kind = CLI_HEADING, .help = "Generation"},
     {"max-tokens", 'n', CLI_INT, &wanted.max_tokens, 1, 1 << 20, "N", "new tokens at most",
      "the recipe's", NULL, NULL},
@@ -37,7 +37,7 @@ static const struct cli_option options[] = {
      "always the most likely token; the other sampling options have no effect", NULL, NULL, NULL},
     {"temperature", 't', CLI_FLOAT, &wanted.sampling.temperature, 0, 100, "T",
      "divides the logits; 0 is greedy", "the recipe's", NULL, NULL},
-    {"top-k", 0, CLI_INT, &wanted.sampling.top_k, 0, 1 << 30, "N",
+    {"top-k", 0, CLI_INT, &wanted.sampling.top_k, 0, 1 << 20, "N",
      "sample among the N most likely tokens; 0: all", "the recipe's", NULL, NULL},
     {"top-p", 0, CLI_FLOAT, &wanted.sampling.top_p, 0, 1, "P",
      "and among the fewest that hold P of their probability; 1: all", "the recipe's", NULL, NULL},
@@ -46,8 +46,7 @@ static const struct cli_option options[] = {
     {"samples", 0, CLI_INT, &wanted.n_samples, 1, 1024, "K",
      "generations of each record; more than one are listed in 'generations'", NULL, NULL, NULL},
     {"logprobs", 0, CLI_INT, &wanted.sampling.n_logprobs, 0, REQUEST_MAX_ALTERNATIVES, "N",
-     "tell each token's log-probability and the N most likely tokens in its place", NULL, NULL,
-     NULL},
+     "each token's log-probability, and those of the N most likely in its place", NULL, NULL, NULL},
     COMMON_SEED_ROW(args),
     {.kind = CLI_HEADING, .help = "Model"},
     COMMON_MODEL_ROW(args, "the demo model smollm2"),
@@ -79,10 +78,10 @@ static bool step(void *self, struct status *status)
     if (!generator_step(self, status))
         return false;
     while ((generation = generator_next_done(self)) != NULL) {
-        struct job *job = generation_owner(generation);
+        struct job *job = generator_owner(generation);
         struct status why;
 
-        if (generation_write(generation, &job->members, &why))
+        if (generator_write(generation, &job->members, &why))
             job_done(job);
         else
             job_fail(job, &why);
@@ -93,7 +92,7 @@ static bool step(void *self, struct status *status)
 static void release(void *self, struct job *job)
 {
     (void)self;
-    generation_free(job->work);
+    generator_free(job->work);
 }
 
 static void stats(void *self, struct buf *members)
@@ -102,81 +101,46 @@ static void stats(void *self, struct buf *members)
     generator_write_stats(self, members);
 }
 
-/* What no option says is as the recipe has it. */
-#define FROM_RECIPE(value, recipes)                                                                \
-    do {                                                                                           \
-        if (cli_source(&tool, operands, &(value)) == CLI_FROM_DEFAULT)                             \
-            (value) = (recipes);                                                                   \
-    } while (0)
-
-static void settle_options(const struct cli_operands *operands)
-{
-    const bool hot = cli_source(&tool, operands, &wanted.sampling.temperature) != CLI_FROM_DEFAULT;
-
-    FROM_RECIPE(wanted.max_tokens, recipe.max_tokens);
-    FROM_RECIPE(wanted.sampling.greedy, recipe.greedy && !hot);
-    FROM_RECIPE(wanted.sampling.temperature, recipe.temperature);
-    FROM_RECIPE(wanted.sampling.top_k, recipe.top_k);
-    FROM_RECIPE(wanted.sampling.top_p, recipe.top_p);
-    FROM_RECIPE(wanted.sampling.min_p, recipe.min_p);
-    wanted.stops = stops.n > 0 ? stops.items : (const char *const *)recipe.stop;
-    wanted.n_stops = stops.n > 0 ? stops.n : recipe.n_stop;
-    wanted.recipe = &recipe;
-    wanted.seed = args.seed;
-    wanted.truncate = (enum truncate)truncate_option;
-    wanted.batch = args.batch;
-    wanted.threads = engine.threads;
-}
-
-static bool open_all(struct generator **generator, const struct cli_operands *operands,
-                     struct status *status)
+static bool open_all(struct status *status)
 {
     struct buf path = {0}, model = {0};
 
-    *generator = NULL;
     if (share_path_recipe(recipe_option, &path, status) &&
         recipe_read(&recipe, path.data, status) &&
         model_path_resolve(args.model, "smollm2", args.quiet, &model, status) &&
         engine_open(&engine, model.data, "cpu", args.threads, status)) {
-        settle_options(operands);
-        *generator = generator_open(engine.model, &wanted, status);
+        wanted.recipe = &recipe;
+        wanted.seed = args.seed;
+        wanted.stops = stops.items;
+        wanted.n_stops = stops.n;
+        wanted.truncate = (enum truncate)truncate_option;
+        wanted.batch = args.batch;
+        wanted.threads = engine.threads;
+        generator = generator_open(engine.model, &wanted, status);
     }
-    if (*generator && args.verbose)
+    if (generator && args.verbose)
         fprintf(stderr, "%s: %s on %s, recipe %s\n", tool.name, engine.model->name,
                 engine.backend->describe(engine.device), recipe_option);
     buf_release(&path);
     buf_release(&model);
-    return *generator != NULL;
+    return generator != NULL;
 }
 
 int main(int argc, char **argv)
 {
-    static const char *makes[2] = {"generation"};
-    struct stream_tool stream_tool = {.name = tool.name, .makes = makes, .n_makes = 1};
-    struct generator *generator;
+    struct stream_tool stream_tool = {
+        .name = tool.name, .begin = begin, .step = step, .release = release, .stats = stats};
     struct cli_operands operands;
     struct stream_options stream;
     struct status status;
-    int exit_status;
 
     process_start();
     cli_parse(&tool, argc, argv, &operands);
     common_options_stream(&tool, &args, &operands, &stream);
-    if (!open_all(&generator, &operands, &status))
+    if (!open_all(&status))
         cli_die(&tool, &status);
-    if (wanted.n_samples > 1)
-        makes[0] = "generations";
-    if (recipe.makes)
-        makes[stream_tool.n_makes++] = recipe.makes;
     stream_tool.self = generator;
-    stream_tool.begin = begin;
-    stream_tool.step = step;
-    stream_tool.release = release;
-    stream_tool.stats = stats;
+    stream_tool.makes = generator_makes(generator, &stream_tool.n_makes);
     stream_tool.window = 4 * (size_t)args.batch; /* stragglers shall not starve the batch */
-    exit_status = stream_run(&stream, &stream_tool);
-    generator_close(generator);
-    engine_close(&engine);
-    recipe_release(&recipe);
-    return exit_status;
+    return stream_run(&stream, &stream_tool);
 }

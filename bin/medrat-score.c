@@ -11,6 +11,7 @@ static struct common_args args = COMMON_ARGS_INIT;
 static int truncate_option; /* enum truncate */
 static struct scorer_options wanted = {.max_length = 1024};
 static struct engine engine;
+static struct scorer *scorer;
 
 static const struct cli_option options[] = {
     {.kind = CLI_HEADING, .help = "Scoring"},
@@ -41,15 +42,15 @@ static const struct cli_tool tool = {
 };
 
 /* Ends the jobs that are complete. */
-static void finish(struct scorer *scorer)
+static void finish(void)
 {
     struct scoring *scoring;
 
     while ((scoring = scorer_next_done(scorer)) != NULL) {
-        struct job *job = scoring_owner(scoring);
+        struct job *job = scorer_owner(scoring);
         struct status why;
 
-        if (scoring_write(scoring, &job->members, &why))
+        if (scorer_write(scoring, &job->members, &why))
             job_done(job);
         else
             job_fail(job, &why);
@@ -59,7 +60,7 @@ static void finish(struct scorer *scorer)
 static bool begin(void *self, struct job *job, struct status *status)
 {
     job->work = scorer_begin(self, &job->record, job, status);
-    finish(self); /* a text of one token is done at once */
+    finish(); /* a text of one token is done at once */
     return job->work != NULL;
 }
 
@@ -67,14 +68,14 @@ static bool step(void *self, struct status *status)
 {
     if (!scorer_step(self, status))
         return false;
-    finish(self);
+    finish();
     return true;
 }
 
 static void release(void *self, struct job *job)
 {
     (void)self;
-    scoring_free(job->work);
+    scorer_free(job->work);
 }
 
 static void stats(void *self, struct buf *members)
@@ -83,23 +84,22 @@ static void stats(void *self, struct buf *members)
     scorer_write_stats(self, members);
 }
 
-static bool open_all(struct scorer **scorer, struct status *status)
+static bool open_all(struct status *status)
 {
     struct buf path = {0};
 
-    *scorer = NULL;
     if (model_path_resolve(args.model, "smollm2", args.quiet, &path, status) &&
         engine_open(&engine, path.data, "cpu", args.threads, status)) {
         wanted.truncate = (enum truncate)truncate_option;
         wanted.batch = args.batch;
         wanted.threads = engine.threads;
-        *scorer = scorer_open(engine.model, &wanted, status);
+        scorer = scorer_open(engine.model, &wanted, status);
     }
-    if (*scorer && args.verbose)
+    if (scorer && args.verbose)
         fprintf(stderr, "%s: %s on %s\n", tool.name, engine.model->name,
                 engine.backend->describe(engine.device));
     buf_release(&path);
-    return *scorer != NULL;
+    return scorer != NULL;
 }
 
 int main(int argc, char **argv)
@@ -114,21 +114,16 @@ int main(int argc, char **argv)
         .release = release,
         .stats = stats,
     };
-    struct scorer *scorer;
     struct cli_operands operands;
     struct stream_options stream;
     struct status status;
-    int exit_status;
 
     process_start();
     cli_parse(&tool, argc, argv, &operands);
     common_options_stream(&tool, &args, &operands, &stream);
-    if (!open_all(&scorer, &status))
+    if (!open_all(&status))
         cli_die(&tool, &status);
     stream_tool.self = scorer;
     stream_tool.window = 4 * (size_t)args.batch;
-    exit_status = stream_run(&stream, &stream_tool);
-    scorer_close(scorer);
-    engine_close(&engine);
-    return exit_status;
+    return stream_run(&stream, &stream_tool);
 }

@@ -48,7 +48,7 @@ struct bert *bert_open(const struct model_files *files, const struct backend *ba
     b->config = *c;
     b->max_rows = max_rows;
     b->max_segments = max_segments;
-    if (!bert_weights_load(&b->weights, files, backend, device, status) ||
+    if (!weights_load_bert(&b->weights, files, backend, device, status) ||
         !alloc_scratch(b, status) ||
         !(b->kv = kv_cache_open(backend, device, 1, c->n_kv_heads, c->head_dim, max_segments,
                                 max_blocks, status))) {
@@ -68,7 +68,7 @@ void bert_close(struct bert *b)
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         b->backend->free(b->device, all[i]);
     kv_cache_close(b->kv);
-    bert_weights_release(&b->weights, b->config.n_layers, b->backend, b->device);
+    weights_release_bert(&b->weights, b->config.n_layers, b->backend, b->device);
     free(b);
 }
 

@@ -46,7 +46,7 @@ static bool open_model(struct encoder *e, const char *path, const struct backend
         goto out;
     }
     e->dim = c->dim;
-    model_identity(&files, path, e->name, sizeof(e->name));
+    weights_identity(&files, path, e->name, sizeof(e->name));
     if (!sbert_config_read(&e->pooling, path, c->dim, c->max_seq_len, status))
         goto out;
     e->max_rows = e->pooling.max_seq_length > PASS_ROWS ? e->pooling.max_seq_length : PASS_ROWS;

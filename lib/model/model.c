@@ -37,12 +37,12 @@ struct model *model_open(const char *path, const struct backend *backend, struct
     model->backend = backend;
     model->device = device;
     model->config = files.config;
-    model_identity(&files, path, model->name, sizeof(model->name));
+    weights_identity(&files, path, model->name, sizeof(model->name));
     if (files.config.architecture != ARCH_LLAMA)
         ok = status_fail(status, STATUS_CONFIG, "is an encoder ('%s'), not a language model",
                          files.config.model_type);
     else
-        ok = llama_weights_load(&model->weights, &files, backend, device, status);
+        ok = weights_load_llama(&model->weights, &files, backend, device, status);
     if (ok) {
         open_tokenizer(model, &files, path);
         ok = check(model, status);
@@ -60,7 +60,7 @@ void model_close(struct model *model)
 {
     if (!model)
         return;
-    llama_weights_release(&model->weights, model->config.n_layers, model->backend, model->device);
+    weights_release_llama(&model->weights, model->config.n_layers, model->backend, model->device);
     tokenizer_close(model->tokenizer);
     free(model);
 }

@@ -21,7 +21,7 @@ struct model {
     struct llama_weights weights;   /* ours, on the device */
     struct tokenizer *tokenizer;    /* ours; NULL if the model has none we read */
     struct status tokenizer_status; /* and then: why */
-    char name[96];                  /* short name '@' 16 hex digits of model_identity */
+    char name[96];                  /* short name '@' 16 hex digits of weights_identity */
 };
 
 /* A Hugging Face folder or a .gguf file of a decoder (ARCH_LLAMA). NULL and a status that names the

@@ -155,7 +155,7 @@ static bool load_llama(const struct loader *l, struct llama_weights *w)
     return true;
 }
 
-bool llama_weights_load(struct llama_weights *weights, const struct model_files *files,
+bool weights_load_llama(struct llama_weights *weights, const struct model_files *files,
                         const struct backend *backend, struct device *device, struct status *status)
 {
     const struct loader l = {files, &files->config, backend, device, status};
@@ -164,11 +164,11 @@ bool llama_weights_load(struct llama_weights *weights, const struct model_files 
     weights->layers = memory_zeroed((size_t)files->config.n_layers, sizeof(*weights->layers));
     if (load_llama(&l, weights))
         return true;
-    llama_weights_release(weights, files->config.n_layers, backend, device);
+    weights_release_llama(weights, files->config.n_layers, backend, device);
     return false;
 }
 
-void llama_weights_release(struct llama_weights *weights, int n_layers,
+void weights_release_llama(struct llama_weights *weights, int n_layers,
                            const struct backend *backend, struct device *device)
 {
     for (int i = 0; weights->layers && i < n_layers; i++) {
@@ -240,7 +240,7 @@ static bool load_bert(const struct loader *l, struct bert_weights *w)
     return true;
 }
 
-bool bert_weights_load(struct bert_weights *weights, const struct model_files *files,
+bool weights_load_bert(struct bert_weights *weights, const struct model_files *files,
                        const struct backend *backend, struct device *device, struct status *status)
 {
     const struct loader l = {files, &files->config, backend, device, status};
@@ -249,11 +249,11 @@ bool bert_weights_load(struct bert_weights *weights, const struct model_files *f
     weights->layers = memory_zeroed((size_t)files->config.n_layers, sizeof(*weights->layers));
     if (load_bert(&l, weights))
         return true;
-    bert_weights_release(weights, files->config.n_layers, backend, device);
+    weights_release_bert(weights, files->config.n_layers, backend, device);
     return false;
 }
 
-void bert_weights_release(struct bert_weights *weights, int n_layers, const struct backend *backend,
+void weights_release_bert(struct bert_weights *weights, int n_layers, const struct backend *backend,
                           struct device *device)
 {
     for (int i = 0; weights->layers && i < n_layers; i++) {
@@ -298,7 +298,7 @@ static uint64_t hash_tensor(uint64_t h, const struct tensor_entry *t)
     return h;
 }
 
-void model_identity(const struct model_files *files, const char *path, char *name, size_t size)
+void weights_identity(const struct model_files *files, const char *path, char *name, size_t size)
 {
     const struct tensor_file *tensors = model_files_tensors(files);
     uint64_t h = HASH_START;

@@ -61,21 +61,21 @@ struct bert_weights {
 /* Upload all of a model. On failure *weights is empty; the message names tensor and reason:
  * STATUS_CONFIG if one is missing or has another shape or a type we cannot compute with. The files
  * may be closed afterwards. */
-bool llama_weights_load(struct llama_weights *weights, const struct model_files *files,
+bool weights_load_llama(struct llama_weights *weights, const struct model_files *files,
                         const struct backend *backend, struct device *device,
                         struct status *status) MUST_CHECK;
-void llama_weights_release(struct llama_weights *weights, int n_layers,
+void weights_release_llama(struct llama_weights *weights, int n_layers,
                            const struct backend *backend, struct device *device);
 
-bool bert_weights_load(struct bert_weights *weights, const struct model_files *files,
+bool weights_load_bert(struct bert_weights *weights, const struct model_files *files,
                        const struct backend *backend, struct device *device,
                        struct status *status) MUST_CHECK;
-void bert_weights_release(struct bert_weights *weights, int n_layers, const struct backend *backend,
+void weights_release_bert(struct bert_weights *weights, int n_layers, const struct backend *backend,
                           struct device *device);
 
 /* "NAME@HASH" for records: the last part of `path` without ".gguf", and a hash of every tensor's
  * name, type and shape and of a sample of its bytes. It tells models and fine-tunes apart; it is no
  * proof against tampering. */
-void model_identity(const struct model_files *files, const char *path, char *name, size_t size);
+void weights_identity(const struct model_files *files, const char *path, char *name, size_t size);
 
 #endif

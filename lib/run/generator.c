@@ -22,11 +22,36 @@ struct generator {
     struct generator_options options;
     struct prompt_options prompt;
     struct text *stops; /* ours: [options.n_stops] */
+    const char *makes[2];
+    size_t n_makes;
     struct scheduler *scheduler;
     struct generation *first_done, *last_done;
     struct tokens tokens; /* of the record at hand */
     uint64_t n_truncated, n_truncated_tokens;
 };
+
+/* What was left unset is as the recipe has it. */
+static void ask_recipe(struct generator_options *o)
+{
+    const struct recipe *recipe = o->recipe;
+    struct sampling *s = &o->sampling;
+
+    s->greedy = s->greedy || (recipe->greedy && s->temperature < 0);
+    if (s->temperature < 0)
+        s->temperature = recipe->temperature;
+    if (s->top_k < 0)
+        s->top_k = recipe->top_k;
+    if (s->top_p < 0)
+        s->top_p = recipe->top_p;
+    if (s->min_p < 0)
+        s->min_p = recipe->min_p;
+    if (o->max_tokens == 0)
+        o->max_tokens = recipe->max_tokens;
+    if (o->n_stops == 0) {
+        o->stops = (const char *const *)recipe->stop;
+        o->n_stops = recipe->n_stop;
+    }
+}
 
 static bool open_prompt(struct generator *g, struct status *status)
 {
@@ -69,6 +94,10 @@ struct generator *generator_open(const struct model *model, const struct generat
 
     g->model = model;
     g->options = *options;
+    ask_recipe(&g->options);
+    g->makes[g->n_makes++] = options->n_samples > 1 ? "generations" : "generation";
+    if (options->recipe->parse != RECIPE_PARSE_NONE)
+        g->makes[g->n_makes++] = options->recipe->makes;
     if (read_stops(g, status) && open_prompt(g, status))
         g->scheduler = scheduler_open(model, &scheduling, status);
     if (!g->scheduler) {
@@ -86,6 +115,12 @@ void generator_close(struct generator *g)
     tokens_release(&g->tokens);
     free(g->stops);
     free(g);
+}
+
+const char *const *generator_makes(const struct generator *g, size_t *n)
+{
+    *n = g->n_makes;
+    return g->makes;
 }
 
 /* Does the record leave its prompt to the recipe? */
@@ -142,7 +177,7 @@ struct generation *generator_begin(struct generator *g, const struct record *rec
     gen->truncated = truncated;
     for (int i = 0; i < (int)n; i++) {
         if (!submit(gen, i, record->key, status)) {
-            generation_free(gen);
+            generator_free(gen);
             return NULL;
         }
         gen->n_running++;
@@ -191,7 +226,7 @@ struct generation *generator_next_done(struct generator *g)
     return gen;
 }
 
-void *generation_owner(const struct generation *gen)
+void *generator_owner(const struct generation *gen)
 {
     return gen->owner;
 }
@@ -208,7 +243,7 @@ static void remove_done(struct generator *g, const struct generation *gone)
     }
 }
 
-void generation_free(struct generation *gen)
+void generator_free(struct generation *gen)
 {
     if (!gen)
         return;
@@ -271,7 +306,7 @@ static void write_sample(const struct generation *gen, const struct sequence *s,
         json_write_ints(out, s->tokens + s->n_prompt, (size_t)(s->n_tokens - s->n_prompt));
     }
     json_write_name(out, "finish_reason");
-    json_write_string(out, text_of(finish_name(s->finish)));
+    json_write_string(out, text_of(stop_finish_name(s->finish)));
     json_write_name(out, "prompt_tokens");
     json_write_int(out, s->n_prompt);
     json_write_name(out, "completion_tokens");
@@ -300,7 +335,7 @@ static void write_rationales(const struct generation *gen, struct buf *members)
     rationales_release(&rationales);
 }
 
-bool generation_write(const struct generation *gen, struct buf *members, struct status *status)
+bool generator_write(const struct generation *gen, struct buf *members, struct status *status)
 {
     const struct generator *g = gen->generator;
     const int n = g->options.n_samples;
@@ -313,12 +348,11 @@ bool generation_write(const struct generation *gen, struct buf *members, struct 
     }
     if (gen->by_recipe && g->options.recipe->parse != RECIPE_PARSE_NONE)
         write_rationales(gen, members);
+    json_write_name(members, g->makes[0]);
     if (n == 1) {
-        json_write_name(members, "generation");
         write_sample(gen, gen->samples[0], members);
         return true;
     }
-    json_write_name(members, "generations");
     buf_append_char(members, '[');
     for (int i = 0; i < n; i++) {
         json_write_comma(members);

@@ -107,7 +107,7 @@ struct scoring *scorer_begin(struct scorer *s, const struct record *record, void
     if (scoring->n_targets == 0) {
         note_done(s, scoring);
     } else if (!submit(s, scoring, status)) {
-        scoring_free(scoring);
+        scorer_free(scoring);
         return NULL;
     }
     s->n_truncated += scoring->truncated > 0;
@@ -140,7 +140,7 @@ struct scoring *scorer_next_done(struct scorer *s)
     return scoring;
 }
 
-void *scoring_owner(const struct scoring *scoring)
+void *scorer_owner(const struct scoring *scoring)
 {
     return scoring->owner;
 }
@@ -157,7 +157,7 @@ static void remove_done(struct scorer *s, const struct scoring *gone)
     }
 }
 
-void scoring_free(struct scoring *scoring)
+void scorer_free(struct scoring *scoring)
 {
     if (!scoring)
         return;
@@ -166,7 +166,7 @@ void scoring_free(struct scoring *scoring)
     free(scoring);
 }
 
-bool scoring_write(const struct scoring *scoring, struct buf *members, struct status *status)
+bool scorer_write(const struct scoring *scoring, struct buf *members, struct status *status)
 {
     double nll = 0, loss = (double)NAN; /* which is written as null */
 

@@ -45,14 +45,14 @@ bool scorer_step(struct scorer *scorer, struct status *status) MUST_CHECK;
 
 /* A scoring that is complete and was not handed out before; NULL: none. */
 struct scoring *scorer_next_done(struct scorer *scorer);
-void *scoring_owner(const struct scoring *scoring);
+void *scorer_owner(const struct scoring *scoring);
 
 /* Appends `"score":{"nll","tokens","bytes","loss","perplexity","truncated"[,"reason"]}`. False with
  * STATUS_INPUT if the model failed on it. */
-bool scoring_write(const struct scoring *scoring, struct buf *members,
-                   struct status *status) MUST_CHECK;
+bool scorer_write(const struct scoring *scoring, struct buf *members,
+                  struct status *status) MUST_CHECK;
 
-void scoring_free(struct scoring *scoring); /* complete or not; NULL allowed */
+void scorer_free(struct scoring *scoring); /* complete or not; NULL allowed */
 
 /* `"scored_tokens":..` and more for --stats. */
 void scorer_write_stats(const struct scorer *scorer, struct buf *members);

@@ -4,7 +4,7 @@
 
 #include "text/rationales.h"
 
-const char *finish_name(enum finish finish)
+const char *stop_finish_name(enum finish finish)
 {
     switch (finish) {
     case FINISH_STOP:

@@ -15,7 +15,7 @@ enum finish {
     FINISH_COUNT,  /* as many rationales as the recipe wants */
 };
 
-const char *finish_name(enum finish finish); /* "stop", "length", "count" */
+const char *stop_finish_name(enum finish finish); /* "stop", "length", "count" */
 
 struct stop_rules {
     const int32_t *end_ids; /* not ours; tokens that end a sequence */

@@ -108,9 +108,9 @@ static void end_tokens_are_told_from_others(void **state)
 static void reasons_have_the_names_of_the_record(void **state)
 {
     (void)state;
-    assert_string_equal(finish_name(FINISH_STOP), "stop");
-    assert_string_equal(finish_name(FINISH_LENGTH), "length");
-    assert_string_equal(finish_name(FINISH_COUNT), "count");
+    assert_string_equal(stop_finish_name(FINISH_STOP), "stop");
+    assert_string_equal(stop_finish_name(FINISH_LENGTH), "length");
+    assert_string_equal(stop_finish_name(FINISH_COUNT), "count");
 }
 
 int main(void)
