@@ -165,7 +165,7 @@ static float quantised(enum dtype dtype, const uint8_t *block, size_t lane, size
 
     if (dtype == DTYPE_Q8_0)
         return (float)(int8_t)q[k * PANEL_ROWS + lane] * d;
-    nibble = q[k / 2 * PANEL_ROWS + lane] >> (k % 2 * 4) & 15u;
+    nibble = (unsigned)q[k / 2 * PANEL_ROWS + lane] >> (k % 2 * 4) & 15u;
     if (dtype == DTYPE_Q4_0)
         return (float)((int)nibble - 8) * d;
     product = (float)nibble * d;
