@@ -137,7 +137,6 @@ int main(int argc, char **argv)
     struct status status;
 
     process_start();
-    args.batch = 64;
     cli_parse(&tool, argc, argv, &operands);
     check_usage(&operands);
     common_options_stream(&tool, &args, &operands, &stream);

@@ -131,6 +131,12 @@ cough() {
         "duplicate passages[1].id", "type rationales"]' "$work/out"
 }
 
+@test "a record that would have more than a million similarities fails, and says why" {
+    jq -n -c '{query: "q", passages: [range(1001) | "p\(.)"], rationales: [range(1000) | "r\(.)"]}' >"$work/in"
+    run -1 rerank "$work/in"
+    echo "$output" | jq -e 'select(.error) | .error.code == "too_many" and .error.member == "rationales"'
+}
+
 @test "one passage, and two, are all selected" {
     printf '%s\n' '{"query":"q","passages":["a"]}' '{"query":"q","passages":["a","b"]}' | rerank --method query |
         every 'all(.evidence[]; .selected)'
