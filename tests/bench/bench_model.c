@@ -1,0 +1,258 @@
+/* How fast whole models are, as JSON lines: tokens a second, and the arithmetic of their linear
+ * layers as a share of the multiply-add peak probed in the same run, before and after each case.
+ *
+ *   bench_model LANGUAGE_MODEL ENCODER THREADS
+ *
+ * score: 8 texts of 512 tokens, logits of all of them. decode: prompts of 128 tokens, then 64 new
+ * ones a sequence; only steps without prompt rows count. embed: 64 texts of some 90 tokens.
+ * Work: 2 operations a weight of every linear layer (and of the output head) a token; attention,
+ * norms and sampling are in the time but not in the work. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/encoder.h"
+#include "run/scheduler.h"
+#include "tests/bench/probe.h"
+
+enum { SCORE_TEXTS = 8, SCORE_TOKENS = 512, PROMPT = 128, NEW = 64, TEXTS = 64, ROUNDS = 3 };
+
+static struct bench {
+    const struct backend *backend;
+    struct device *device;
+    struct thread_pool *pool;
+    struct probe probe;
+    int threads;
+} bench;
+
+static void need(bool ok, const struct status *status)
+{
+    if (ok)
+        return;
+    fprintf(stderr, "bench_model: %s\n", status->message);
+    exit(status_exit_code(status->code));
+}
+
+static double now(void)
+{
+    return probe_clock(CLOCK_MONOTONIC);
+}
+
+static double peak_gflops(void)
+{
+    double best = 1e9;
+
+    for (int i = 0; i < 20; i++) {
+        const double seconds = probe_seconds(&bench.probe, probe_multiply_item);
+
+        best = seconds < best ? seconds : best;
+    }
+    return probe_gflops(&bench.probe, best);
+}
+
+/* What a case did in its best round. */
+struct result {
+    double tokens, seconds, peak;
+};
+
+static void keep_best(struct result *best, double tokens, double seconds)
+{
+    const double peak = peak_gflops();
+
+    if (best->seconds == 0.0 || tokens / seconds > best->tokens / best->seconds) {
+        best->tokens = tokens;
+        best->seconds = seconds;
+    }
+    best->peak = peak > best->peak ? peak : best->peak;
+}
+
+static void print_result(const char *what, int sequences, const struct result *r,
+                         double flops_a_token)
+{
+    const double gflops = flops_a_token * r->tokens / r->seconds * 1e-9;
+
+    printf("{\"bench\":\"%s\",\"sequences\":%d,\"device\":\"%s\",\"tokens_per_s\":%.1f,"
+           "\"gflops\":%.1f,\"peak_gflops\":%.1f,\"share\":%.3f}\n",
+           what, sequences, bench.backend->describe(bench.device), r->tokens / r->seconds, gflops,
+           r->peak, gflops / r->peak);
+    fflush(stdout);
+}
+
+static double linear_flops(const struct model_config *c, bool head)
+{
+    const double dim = c->dim, q = (double)c->n_heads * c->head_dim,
+                 kv = (double)c->n_kv_heads * c->head_dim;
+    const double mlp = (c->architecture == ARCH_BERT ? 2.0 : 3.0) * dim * c->ffn_dim;
+
+    return 2 *
+           (c->n_layers * (2 * dim * q + 2 * dim * kv + mlp) + (head ? dim * c->vocab_size : 0));
+}
+
+/* Ids that are not all alike; some thousands at the front of a vocabulary are ordinary tokens. */
+static void fill_ids(int32_t *ids, int n, int seed, int vocab_size)
+{
+    for (int i = 0; i < n; i++)
+        ids[i] = 300 + (i * 7919 + seed * 104729) % (vocab_size < 4000 ? vocab_size - 300 : 3700);
+}
+
+static void drain(struct scheduler *scheduler)
+{
+    struct sequence *sequence;
+
+    while ((sequence = scheduler_next_done(scheduler)))
+        scheduler_free(scheduler, sequence);
+}
+
+static void submit(struct scheduler *scheduler, const int32_t *ids, int n, bool score)
+{
+    const struct request request = {
+        .tokens = ids,
+        .n_tokens = n,
+        .score = score,
+        .first_target = 1,
+        .sampling = {.greedy = true},
+        .stop = {.max_tokens = NEW},
+    };
+    struct status status;
+
+    need(scheduler_submit(scheduler, &request, &status), &status);
+}
+
+static struct scheduler *open_scheduler(const struct model *model, int slots)
+{
+    const struct scheduler_options options = {.n_slots = slots, .threads = bench.threads};
+    struct status status;
+    struct scheduler *scheduler = scheduler_open(model, &options, &status);
+
+    need(scheduler, &status);
+    return scheduler;
+}
+
+static void bench_score(const struct model *model)
+{
+    struct scheduler *scheduler = open_scheduler(model, SCORE_TEXTS);
+    struct result best = {.peak = peak_gflops()};
+    int32_t ids[SCORE_TOKENS];
+    struct status status;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        double start;
+
+        for (int i = 0; i < SCORE_TEXTS; i++) {
+            fill_ids(ids, SCORE_TOKENS, i, model->config.vocab_size);
+            submit(scheduler, ids, SCORE_TOKENS, true);
+        }
+        start = now();
+        while (scheduler_busy(scheduler))
+            need(scheduler_step(scheduler, &status), &status);
+        keep_best(&best, SCORE_TEXTS * SCORE_TOKENS, now() - start);
+        drain(scheduler);
+    }
+    print_result("score", SCORE_TEXTS, &best, linear_flops(&model->config, true));
+    scheduler_close(scheduler);
+}
+
+static void bench_decode(const struct model *model, int sequences)
+{
+    struct scheduler *scheduler = open_scheduler(model, sequences);
+    struct result best = {.peak = peak_gflops()};
+    int32_t ids[PROMPT];
+    struct status status;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        uint64_t before;
+        double start;
+
+        for (int i = 0; i < sequences; i++) {
+            fill_ids(ids, PROMPT, i, model->config.vocab_size);
+            submit(scheduler, ids, PROMPT, false);
+        }
+        do { /* until every prompt is in */
+            before = scheduler_stats(scheduler)->rows;
+            need(scheduler_step(scheduler, &status), &status);
+        } while (scheduler_stats(scheduler)->rows - before != (uint64_t)sequences);
+        before = scheduler_stats(scheduler)->completion_tokens;
+        start = now();
+        while (scheduler_busy(scheduler))
+            need(scheduler_step(scheduler, &status), &status);
+        keep_best(&best, (double)(scheduler_stats(scheduler)->completion_tokens - before),
+                  now() - start);
+        drain(scheduler);
+    }
+    print_result("decode", sequences, &best, linear_flops(&model->config, true));
+    scheduler_close(scheduler);
+}
+
+static void bench_embed(const char *path)
+{
+    static const char words[] =
+        "the patients with chronic kidney disease who were given the treatment had lower blood "
+        "pressure than those in the control group after twelve weeks of follow up ";
+    struct model_config config = {.architecture = ARCH_BERT,
+                                  .dim = 384,
+                                  .n_layers = 6,
+                                  .n_heads = 12,
+                                  .n_kv_heads = 12,
+                                  .head_dim = 32,
+                                  .ffn_dim = 1536};
+    struct result best = {.peak = peak_gflops()};
+    struct text texts[TEXTS];
+    int32_t n_tokens[TEXTS];
+    struct buf buf = {0};
+    struct status status;
+    struct encoder *encoder = encoder_open(path, bench.backend, bench.device, &status);
+    float *out;
+
+    need(encoder, &status);
+    for (int i = 0; i < 3; i++)
+        buf_append_string(&buf, words);
+    for (int i = 0; i < TEXTS; i++)
+        texts[i] = (struct text){buf.data, buf.len - (size_t)i};
+    out = memory_zeroed(TEXTS * (size_t)encoder_dim(encoder), sizeof(float));
+    for (int round = 0; round < ROUNDS; round++) {
+        const double start = now();
+        double tokens = 0;
+
+        need(encoder_embed(encoder, texts, TEXTS, out, n_tokens, &status), &status);
+        for (int i = 0; i < TEXTS; i++)
+            tokens += n_tokens[i];
+        keep_best(&best, tokens, now() - start);
+    }
+    if (encoder_dim(encoder) == config.dim) /* MiniLM: its work is known */
+        print_result("embed", TEXTS, &best, linear_flops(&config, false));
+    free(out);
+    buf_release(&buf);
+    encoder_close(encoder);
+}
+
+int main(int argc, char **argv)
+{
+    struct device_options options = {0};
+    struct status status;
+    struct model *model;
+
+    if (argc != 4 || (options.n_threads = atoi(argv[3])) < 1) {
+        fprintf(stderr, "usage: bench_model LANGUAGE_MODEL ENCODER THREADS\n");
+        return 64;
+    }
+    bench.threads = options.n_threads;
+    bench.backend = backend_find("cpu", &status);
+    need(bench.backend, &status);
+    bench.device = bench.backend->open(&options, &status);
+    need(bench.device, &status);
+    bench.pool = thread_pool_open(options.n_threads, &status);
+    need(bench.pool, &status);
+    probe_open(&bench.probe, bench.pool);
+    model = model_open(argv[1], bench.backend, bench.device, &status);
+    need(model, &status);
+    bench_score(model);
+    bench_decode(model, 1);
+    bench_decode(model, 8);
+    bench_decode(model, 32);
+    model_close(model);
+    bench_embed(argv[2]);
+    probe_close(&bench.probe);
+    thread_pool_close(bench.pool);
+    bench.backend->close(bench.device);
+    return 0;
+}

@@ -1,0 +1,16 @@
+#!/bin/sh
+# make bench: shares of this machine's own peak, probed in the same run, then peers that are found.
+# JSON lines on standard output. THREADS=N (default: what medrat takes) and OPS=1 (each operation
+# on its own too, some minutes).
+set -eu
+cd "$(dirname "$0")/../.."
+: "${MEDRAT_BIN:=build/release/bin}" "${MEDRAT_BENCH:=build/release/tests/bench}"
+models=${MEDRAT_MODELS:-models}
+if [ ! -e "$models/smollm2" ] || [ ! -e "$models/minilm" ]; then
+    echo "make bench: no demo models in $models (make models)" >&2
+    exit 66
+fi
+threads=${THREADS:-$(nproc)}
+[ -z "${OPS:-}" ] || "$MEDRAT_BENCH/bench_ops" "$threads"
+"$MEDRAT_BENCH/bench_model" "$models/smollm2" "$models/minilm" "$threads" | tee build/bench.jsonl
+[ ! -x tests/bench/peers.sh ] || THREADS=$threads tests/bench/peers.sh build/bench.jsonl
