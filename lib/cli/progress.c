@@ -6,7 +6,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define BAR_WIDTH 20
+#define BAR_WIDTH 12          /* so that the line fits 80 columns */
 #define TERMINAL_INTERVAL 0.1 /* seconds */
 #define LOG_INTERVAL 5.0
 
@@ -65,8 +65,11 @@ void progress_format(const struct progress *progress, const struct run_stats *st
     if (known)
         format_bar(share, out);
     buf_printf(out, " %" PRIu64 " records", stats->n_records);
-    if (seconds > 0)
-        buf_printf(out, ", %.1f/s", (double)stats->n_records / seconds);
+    if (seconds > 0) {
+        const double rate = (double)stats->n_records / seconds;
+
+        buf_printf(out, ", %.*f/s", rate < 100 ? 1 : 0, rate);
+    }
     if (stats->n_failed > 0)
         buf_printf(out, ", %" PRIu64 " failed", stats->n_failed);
     if (known && share > 0) {

@@ -1,0 +1,59 @@
+# For every .bats file: the tools on the path, and what tests may ask for.
+# tests/run.sh sets the environment; by hand, the release build is taken.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+export MEDRAT_BUILD=${MEDRAT_BUILD:-$root/build/release}
+export MEDRAT_BIN=${MEDRAT_BIN:-$MEDRAT_BUILD/bin}
+export MEDRAT_MODELS=${MEDRAT_MODELS:-$root/models}
+export MEDRAT_DATA=${MEDRAT_DATA:-$root/../shared/data}
+export PATH="$MEDRAT_BIN:$PATH"
+
+# A test that cannot run here is skipped; where nothing may be missing, it fails.
+need() { # need REASON COMMAND...
+    local reason=$1
+    shift
+    "$@" && return
+    if [ "${MEDRAT_STRICT:-0}" = 1 ]; then
+        echo "needed: $reason" >&2
+        return 1
+    fi
+    skip "$reason"
+}
+
+need_models() {
+    need "the demo models (make models)" test -e "$MEDRAT_MODELS/smollm2" -a -e "$MEDRAT_MODELS/minilm"
+}
+
+need_data() {
+    need "the shared data" test -d "$MEDRAT_DATA"
+}
+
+need_command() {
+    need "the program $1" command -v "$1" >/dev/null
+}
+
+# A WordPiece vocabulary that knows single letters, for tests that need a tokenizer and no model.
+make_vocab() { # make_vocab FILE
+    {
+        printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]'
+        printf '%s\n' {a..z} {0..9} '##'{a..z} '##'{0..9}
+    } >"$1"
+}
+
+# Waits for a condition, 10 seconds at most.
+until_true() {
+    local tries=0
+    until "$@"; do
+        [ $((tries += 1)) -le 500 ] || return 1
+        sleep 0.02
+    done
+}
+
+# The number of lines of a file, which may not be there yet.
+n_lines() {
+    if [ -e "$1" ]; then wc -l <"$1"; else echo 0; fi
+}
+
+has_lines() { # has_lines FILE N
+    [ "$(n_lines "$1")" -ge "$2" ]
+}
