@@ -13,4 +13,4 @@ fi
 threads=${THREADS:-$(nproc)}
 [ -z "${OPS:-}" ] || "$MEDRAT_BENCH/bench_ops" "$threads"
 "$MEDRAT_BENCH/bench_model" "$models/smollm2" "$models/minilm" "$threads" | tee build/bench.jsonl
-[ ! -x tests/bench/peers.sh ] || THREADS=$threads tests/bench/peers.sh build/bench.jsonl
+tests/bench/peers.sh "$models"/smollm2/*.gguf "$threads" <build/bench.jsonl
