@@ -11,7 +11,7 @@ data=${MEDRAT_DATA:-../shared/data}
 smollm2=$models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 tiny=$build/tiny
 
-[ $# -gt 0 ] || set -- tiny losses greedy embeddings meteora bm25 meteora_sets
+[ $# -gt 0 ] || set -- tiny losses greedy embeddings meteora tokens bm25 meteora_sets
 for name; do
     case $name in
     tiny)
@@ -38,6 +38,9 @@ for name; do
         ;;
     meteora_sets)
         "$python" $here/meteora_sets.py "$models/minilm" "$data" $here/meteora_sets.jsonl
+        ;;
+    tokens)
+        "$python" $here/tokens.py "$models" "$data" $here/tokens
         ;;
     *)
         echo "make.sh: no golden file is called '$name'" >&2
