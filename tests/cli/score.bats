@@ -1,0 +1,150 @@
+#!/usr/bin/env bats
+# medrat-score from the outside: what it scores, how it counts, and that the way does not matter.
+
+bats_require_minimum_version 1.5.0
+
+load common
+
+setup_file() {
+    mkdir -p "$BATS_FILE_TMPDIR/tiny"
+    "$MEDRAT_BUILD/tests/golden/make_tiny" "$BATS_FILE_TMPDIR/tiny"
+}
+
+setup() {
+    set -o pipefail # a pipe into jq must not hide a failure
+    tiny=$BATS_FILE_TMPDIR/tiny/llama-q4_1.gguf # byte-level BPE
+    work=$BATS_TEST_TMPDIR
+    cd "$BATS_TEST_DIRNAME/../.."
+}
+
+score() {
+    medrat-score -q -m "$tiny" "$@"
+}
+
+check_one_result() { # check_one_result IN COMMAND...
+    local in=$1 batch
+    shift
+    "$@" --batch 1 --threads 1 "$in" >"$work/alone"
+    for batch in 3 8; do
+        "$@" --batch $batch --threads 2 "$in" | cmp - "$work/alone"
+    done
+    "$@" --batch 8 --threads 1 "$in" | cmp - "$work/alone"
+    "$@" --batch 1 --threads 2 "$in" | cmp - "$work/alone"
+    tac "$in" >"$work/backwards"
+    "$@" --batch 5 --threads 2 "$work/backwards" | tac | cmp - "$work/alone"
+    [ "$(jq .score.nll "$work/alone" | sort -u | wc -l)" -gt 5 ]
+}
+
+@test "one result on the small model" {
+    for i in $(seq 20); do
+        printf '{"id":%d,"text":"%s fever %d"}\n' "$i" "$(printf 'pain and %.0s' $(seq $((i * i % 37))))" "$i"
+    done >"$work/in"
+    check_one_result "$work/in" score
+    head -n 8 "$work/in" >"$work/eight"
+    MEDRAT_KERNELS=scalar score --batch 1 "$work/eight" >"$work/alone"
+    MEDRAT_KERNELS=scalar score --batch 8 --threads 2 "$work/eight" | cmp - "$work/alone"
+}
+
+@test "one result on the real model" {
+    need_models
+    [ "${MEDRAT_BUILD_CONFIG:-release}" = release ] || skip "real models run in release builds"
+    jq -c '{id, text: (.query + " " + (.passages[:2] | map(.text? // .) | join(" ")))}' examples/questions.jsonl |
+        head -n 8 >"$work/in"
+    check_one_result "$work/in" medrat-score -q --max-length 100
+}
+
+@test "the score has its members, and they agree" {
+    run -0 score <<<'{"id":"x","text":"the cause of fever"}'
+    jq -e '.score | (keys_unsorted == ["nll", "tokens", "bytes", "loss", "perplexity", "truncated"])
+        and .tokens > 1 and .nll > 0 and .truncated == 0 and .bytes > 0 and .bytes < 18
+        and (.loss - .nll / .tokens | fabs) < 1e-12 and (.perplexity / (.loss | exp) - 1 | fabs) < 1e-12' <<<"$output"
+}
+
+@test "tokens come before all texts, and give the score of their text" {
+    echo '{"text":"the cause of fever"}' >"$work/in"
+    score "$work/in" | jq -c .score >"$work/text"
+    medrat-tokenize -q -m "$tiny" "$work/in" | jq -c '{tokens, text: "another", context: 5}' >"$work/tokens"
+    score "$work/tokens" | jq -c .score | cmp - "$work/text"
+    medrat-tokenize -q -m "$tiny" "$work/in" | jq -e --slurpfile s "$work/text" '(.tokens | length) - 1 == $s[0].tokens'
+}
+
+@test "a continuation is scored given its context" {
+    score <<<'{"text":"the cause of fever is a wound"}' >"$work/whole"
+    score <<<'{"text":"the cause of fever"}' >"$work/first"
+    score <<<'{"context":"the cause of fever","continuation":" is a wound"}' >"$work/second"
+    jq -ne --slurpfile w "$work/whole" --slurpfile f "$work/first" --slurpfile s "$work/second" '
+        ($w[0].score.nll - $f[0].score.nll - $s[0].score.nll | fabs) < 1e-9 and
+        $w[0].score.tokens == $f[0].score.tokens + $s[0].score.tokens and
+        $w[0].score.bytes == $f[0].score.bytes + $s[0].score.bytes and $s[0].score.bytes == 11'
+    # white space at the end of the context belongs to the continuation
+    score <<<'{"context":"the cause of fever ","continuation":"is a wound"}' | jq -c .score |
+        cmp - <(jq -c .score "$work/second")
+}
+
+@test "prompt and completion are scored whole, or the completion alone" {
+    echo '{"prompt":"the cause of fever","completion":" is a wound"}' >"$work/in"
+    score "$work/in" | jq -c .score | cmp - <(score <<<'{"text":"the cause of fever is a wound"}' | jq -c .score)
+    score --completion-only "$work/in" | jq -c .score |
+        cmp - <(score <<<'{"context":"the cause of fever","continuation":" is a wound"}' | jq -c .score)
+}
+
+@test "the completion of a training text is what follows its response line" {
+    printf '%s\n' '{"text":"### Query:\nfever?\n\n### Response:\nLook for it."}' >"$work/in"
+    run -0 score --completion-only "$work/in"
+    [ "$(jq .score.bytes <<<"$output")" = 13 ] # the newline before it is counted with it
+    run -1 score --completion-only <<<'{"text":"no such line"}'
+    [ "$(jq -r .error.code <<<"$output")" = missing ]
+    run -1 score --completion-only <<<'{"tokens":[1,2,3]}'
+    [ "$(jq -r .error.code <<<"$output")" = missing ]
+}
+
+@test "where there is nothing to score, a reason stands in the record" {
+    printf '%s\n' '{"text":""}' '{"tokens":[7]}' '{"context":"a cough","continuation":""}' '{"text":"fever and pain"}' >"$work/in"
+    run -0 score "$work/in"
+    jq -se 'map(.score) | all(.[:3][]; .tokens == 0 and .nll == 0 and .loss == null and .perplexity == null
+        and (.reason | type) == "string") and .[3].tokens > 0 and (.[3] | has("reason") | not)' <<<"$output"
+}
+
+@test "what is too long loses its end or its beginning, and says how much" {
+    printf '{"text":"%s"}\n' "$(printf 'fever and pain %.0s' $(seq 300))" >"$work/in"
+    run -0 score --max-length 40 --stats "$work/stats" "$work/in"
+    jq -e '.score.tokens == 39 and .score.truncated > 0' <<<"$output"
+    jq -e '.truncated_records == 1 and .truncated_tokens > 0 and .scored_tokens == 39' "$work/stats"
+    head=$(jq .score.nll <<<"$output")
+    run -0 score --max-length 40 --truncate tail "$work/in"
+    jq -e --argjson head "$head" '.score.tokens == 39 and .score.nll != $head' <<<"$output"
+    run -1 score --max-length 40 --truncate error "$work/in"
+    [ "$(jq -r .error.code <<<"$output")" = too_long ]
+    run -0 score "$work/in" # 1024 unless said otherwise
+    [ "$(jq .score.tokens <<<"$output")" = 1023 ]
+    run -0 score --max-length 10 <<<'{"context":"fever fever fever fever fever fever","continuation":" is"}'
+    [ "$(jq -r .score.reason <<<"$output")" = "all that would be scored was cut" ]
+    run -0 score --max-length 10 --truncate tail <<<'{"context":"fever fever fever fever fever fever","continuation":" is"}'
+    jq -e '.score.tokens > 0 and .score.bytes == 3' <<<"$output"
+}
+
+@test "a record that cannot be scored fails alone" {
+    printf '%s\n' '{"x":1}' '{"text":5}' '{"continuation":"x"}' '{"completion":"x"}' '{"tokens":["a"]}' \
+        '{"text":"fever","score":1}' '{"tokens":[1,999999]}' '{"text":"fever"}' >"$work/in"
+    run -1 score "$work/in"
+    [ "$(jq -rs 'map(.error.code // "done") | join(" ")' <<<"$output")" = \
+        "missing type missing missing type exists range done" ]
+    [ "$(jq -rs 'map(.error.member // "-") | join(" ")' <<<"$output")" = \
+        "text text context prompt tokens[0] score - -" ]
+}
+
+@test "sense is likelier than its shuffled words" {
+    need_models
+    [ "${MEDRAT_BUILD_CONFIG:-release}" = release ] || skip "real models run in release builds"
+    printf '%s\n' '{"text":"Aspirin is used to treat pain, fever and inflammation."}' \
+        '{"text":"fever used inflammation. to is pain, treat Aspirin and"}' >"$work/in"
+    run -0 medrat-score -q "$work/in"
+    jq -se '.[0].score.loss + 1 < .[1].score.loss and .[0].score.loss < 4' <<<"$output"
+}
+
+@test "members that are kept cost nothing" {
+    echo '{"text":"fever","score":{"nll":1e0}}' >"$work/in"
+    score --existing keep "$work/in" | cmp - "$work/in"
+    run -0 score --existing replace "$work/in"
+    jq -e '.score.tokens >= 0 and .score.nll != 1' <<<"$output"
+}
