@@ -9,10 +9,16 @@
 static const char response[] = "### Response:\n"; /* what parts question and answer in the training
                                                      data of the rationale model */
 
-/* Two texts in a row; targets lie in the second, or with `all` in both. */
+enum targets {
+    TARGETS_ALL,          /* of both halves */
+    TARGETS_CONTINUATION, /* of the second, and the white space before it */
+    TARGETS_COMPLETION,   /* from the first token that reaches into the second */
+};
+
+/* Two texts in a row. */
 struct halves {
     struct text first, second;
-    bool all;
+    enum targets targets;
 };
 
 static bool is_space_at(struct text text, size_t at)
@@ -86,13 +92,14 @@ static bool read_text(const struct score_input_options *o, const struct record *
         return false;
     if (!found)
         return record_fail_missing(record, "text", status);
-    *halves = (struct halves){.second = text, .all = true};
+    *halves = (struct halves){.second = text, .targets = TARGETS_ALL};
     if (!o->completion_only)
         return true;
     for (size_t at = 0; at + strlen(response) <= text.len; at++) {
         if (memcmp(text.ptr + at, response, strlen(response)) == 0) {
             at += strlen(response);
-            *halves = (struct halves){{text.ptr, at}, {text.ptr + at, text.len - at}, false};
+            *halves =
+                (struct halves){{text.ptr, at}, {text.ptr + at, text.len - at}, TARGETS_COMPLETION};
             return true;
         }
     }
@@ -105,28 +112,37 @@ static bool read_halves(const struct score_input_options *o, const struct record
 {
     bool found;
 
-    *halves = (struct halves){.all = false};
+    *halves = (struct halves){.targets = TARGETS_CONTINUATION};
     if (!read_pair(record, "context", "continuation", halves, &found, status))
         return false;
     if (found)
         return true;
-    halves->all = !o->completion_only;
+    halves->targets = o->completion_only ? TARGETS_COMPLETION : TARGETS_ALL;
     if (!read_pair(record, "prompt", "completion", halves, &found, status))
         return false;
     return found || read_text(o, record, halves, status);
 }
 
-/* How many tokens the first half has when it stands alone, the specials before it included. */
-static size_t count_first(const struct tokenizer *tokenizer, struct text first)
+/* Where in the tokens of the whole the second half begins. A continuation begins behind as many
+ * tokens as the context alone has, without the white space at its end. A completion begins where
+ * the tokens of the prompt alone and of the whole part: a token that spans both is its first. */
+static size_t find_second(const struct tokenizer *tokenizer, const struct halves *halves,
+                          const struct tokens *whole)
 {
-    struct tokens tokens = {0};
-    size_t n;
+    const size_t n_special = tokenizer_n_special(tokenizer, false); /* a decoder's stand in front */
+    struct text first = halves->first;
+    struct tokens alone = {0};
+    size_t n = 0;
 
-    first.len = trimmed(first);
-    tokenizer_encode(tokenizer, first, TOKENIZER_PLAIN, &tokens);
-    n = tokens.n + tokenizer_n_special(tokenizer, false); /* a decoder's stand in front */
-    tokens_release(&tokens);
-    return n;
+    if (halves->targets == TARGETS_CONTINUATION)
+        first.len = trimmed(first);
+    tokenizer_encode(tokenizer, first, TOKENIZER_PLAIN, &alone);
+    if (halves->targets == TARGETS_CONTINUATION)
+        n = alone.n;
+    while (n < alone.n && n_special + n < whole->n && alone.ids[n] == whole->ids[n_special + n])
+        n++;
+    tokens_release(&alone);
+    return n_special + n;
 }
 
 static void encode(const struct tokenizer *tokenizer, const struct halves *halves,
@@ -137,7 +153,8 @@ static void encode(const struct tokenizer *tokenizer, const struct halves *halve
     buf_append_text(&whole, halves->first);
     buf_append_text(&whole, halves->second);
     tokenizer_encode(tokenizer, buf_text(&whole), TOKENIZER_SPECIAL, &input->tokens);
-    input->first_target = halves->all ? 1 : count_first(tokenizer, halves->first);
+    if (halves->targets != TARGETS_ALL)
+        input->first_target = find_second(tokenizer, halves, &input->tokens);
     buf_release(&whole);
 }
 

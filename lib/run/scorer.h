@@ -5,9 +5,10 @@
  * what follows "### Response:\n"). A text's first token has no predecessor unless the model's own
  * tokenizer puts one there (BOS), so n ids give n - 1 targets.
  *
- * Where a text is joined of two, it is tokenized whole, and its second half begins at the token
- * whose index is the number of tokens of the first half alone; white space at the end of the first
- * half is counted with the second (the rule of lm-evaluation-harness).
+ * Where a text is joined of two, it is tokenized whole. A continuation begins behind as many tokens
+ * as its context alone has, and white space at the end of the context is counted with it (the rule
+ * of lm-evaluation-harness). A completion begins with the first token that is not one of the prompt
+ * alone.
  */
 #ifndef RUN_SCORER_H
 #define RUN_SCORER_H

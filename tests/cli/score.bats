@@ -91,7 +91,11 @@ check_one_result() { # check_one_result IN COMMAND...
 @test "the completion of a training text is what follows its response line" {
     printf '%s\n' '{"text":"### Query:\nfever?\n\n### Response:\nLook for it."}' >"$work/in"
     run -0 score --completion-only "$work/in"
-    [ "$(jq .score.bytes <<<"$output")" = 13 ] # the newline before it is counted with it
+    [ "$(jq .score.bytes <<<"$output")" = 12 ]
+    # a token that spans the border is a target
+    printf '%s\n' '{"prompt":"cause ","completion":"the fever"}' '{"prompt":"cause","completion":" the fever"}' >"$work/in"
+    run -0 score --completion-only "$work/in"
+    jq -se '.[0].score == .[1].score and .[0].score.bytes == 10' <<<"$output"
     run -1 score --completion-only <<<'{"text":"no such line"}'
     [ "$(jq -r .error.code <<<"$output")" = missing ]
     run -1 score --completion-only <<<'{"tokens":[1,2,3]}'
