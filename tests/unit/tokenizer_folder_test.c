@@ -1,0 +1,325 @@
+/* WordPiece from a folder or a bare vocab.txt: its options, its words, and what is refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "file_bytes.h"
+#include "text/detokenizer.h"
+#include "text/tokenizer.h"
+
+#define VOCAB                                                                                      \
+    "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"                                                         \
+    "cough\n##s\nCough\né\ne\n##e\n##é\n.\n中\n##中\na\n##a\n'\nun\n##able\nunable\n##\n"      \
+    "i\n##\u0307\n"
+
+static char folder[64];
+
+static const char *const files[] = {"vocab.txt", "tokenizer_config.json", "tokenizer.json",
+                                    "tokenizer.model"};
+
+static int make_test_folder(void **state)
+{
+    (void)state;
+    make_folder(folder);
+    return 0;
+}
+
+static int remove_test_folder(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+        remove_file(folder, files[i]);
+    rmdir(folder);
+    return 0;
+}
+
+/* NULL: no such file. */
+static void write_folder(const char *vocab, const char *config, const char *tokenizer)
+{
+    const char *const contents[] = {vocab, config, tokenizer};
+
+    for (size_t i = 0; i < 3; i++) {
+        remove_file(folder, files[i]);
+        if (contents[i])
+            write_text(folder, files[i], contents[i]);
+    }
+}
+
+static struct tokenizer *open_with(const char *config, const char *tokenizer)
+{
+    struct status status = {0};
+    struct tokenizer *t;
+
+    write_folder(VOCAB, config, tokenizer);
+    t = tokenizer_open(folder, &status);
+    assert_string_equal(status.message, "");
+    return t;
+}
+
+static void expect(const struct tokenizer *t, const char *text, const char *want)
+{
+    struct tokens tokens = {0};
+    struct buf got = {0};
+
+    tokenizer_encode(t, text_of(text), TOKENIZER_SPECIAL, &tokens);
+    for (size_t i = 0; i < tokens.n; i++) {
+        if (i > 0)
+            buf_append_char(&got, ' ');
+        buf_append_text(&got, tokenizer_piece(t, tokens.ids[i]));
+    }
+    assert_string_equal(got.data, want);
+    tokens_release(&tokens);
+    buf_release(&got);
+}
+
+static void has_berts_own_options_without_a_configuration(void **state)
+{
+    struct tokenizer *t = open_with(NULL, NULL);
+
+    (void)state;
+    expect(t, "", "[CLS] [SEP]");
+    expect(t, "COUGHS.", "[CLS] cough ##s . [SEP]");
+    expect(t, "  cough\tCough\u00a0cough\u3000", "[CLS] cough cough cough [SEP]");
+    expect(t, "\u00c9 e\u0301", "[CLS] e e [SEP]");
+    expect(t, "a中a", "[CLS] a 中 a [SEP]");
+    expect(t, "a\u200b\u00ad\0336a", "[CLS] [UNK] [SEP]");
+    expect(t, "a\u200b\u00ad\033a\ufffd", "[CLS] a ##a [SEP]");
+    expect(t, "unable unables unablex", "[CLS] unable unable ##s [UNK] [SEP]");
+    expect(t, "\u0130", "[CLS] i [SEP]"); /* its dot goes with the accents, before lower case */
+    expect(t, "cough[SEP]s [sep]", "[CLS] cough [SEP] [UNK] [UNK] [UNK] [UNK] [SEP]");
+    tokenizer_close(t);
+}
+
+static void reads_its_options_from_tokenizer_config(void **state)
+{
+    struct tokenizer *cased = open_with("{\"do_lower_case\":false}", NULL);
+    struct tokenizer *accents = open_with("{\"do_lower_case\":true,\"strip_accents\":false}", NULL);
+    struct tokenizer *stripped =
+        open_with("{\"do_lower_case\":false,\"strip_accents\":true}", NULL);
+    struct tokenizer *chinese = open_with("{\"tokenize_chinese_chars\":false}", NULL);
+
+    (void)state;
+    expect(cased, "Cough cough E é e\u0301", "[CLS] Cough cough [UNK] é [UNK] [SEP]");
+    expect(accents, "Cough É", "[CLS] cough é [SEP]");
+    expect(accents, "\u0130", "[CLS] i ##\u0307 [SEP]"); /* full lower case: two code points */
+    expect(stripped, "Cough é", "[CLS] Cough e [SEP]");
+    expect(chinese, "a中a 中", "[CLS] a ##中 ##a 中 [SEP]");
+    tokenizer_close(cased);
+    tokenizer_close(accents);
+    tokenizer_close(stripped);
+    tokenizer_close(chinese);
+}
+
+#define JSON(normalizer, model, added)                                                             \
+    "{\"truncation\":{\"max_length\":3},\"added_tokens\":[" added "],\"normalizer\":" normalizer   \
+    ",\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"post_processor\":{\"type\":"             \
+    "\"BertProcessing\"},\"model\":" model "}"
+#define NORMALIZER                                                                                 \
+    "{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,"              \
+    "\"strip_accents\":null,\"lowercase\":true}"
+#define CASED "{\"type\":\"BertNormalizer\",\"strip_accents\":null,\"lowercase\":false}"
+#define MODEL "{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"max_input_chars_per_word\":6}"
+
+static void reads_what_tokenizer_json_says_but_its_truncation(void **state)
+{
+    struct tokenizer *t = open_with(NULL, JSON(NORMALIZER, MODEL, ""));
+    struct tokenizer *cased = open_with(NULL, JSON(CASED, MODEL, ""));
+    struct tokenizer *both = open_with("{\"do_lower_case\":true}", JSON(CASED, MODEL, ""));
+
+    (void)state;
+    expect(t, "a a a a a", "[CLS] a a a a a [SEP]");
+    expect(t, "coughs cougha coughsa",
+           "[CLS] cough ##s cough ##a [UNK] [SEP]"); /* 7 are too long */
+    expect(cased, "Cough \u00e9", "[CLS] Cough \u00e9 [SEP]");
+    expect(both, "Cough", "[CLS] cough [SEP]");
+    tokenizer_close(t);
+    tokenizer_close(cased);
+    tokenizer_close(both);
+}
+
+static void counts_the_length_of_a_word_in_characters(void **state)
+{
+    struct tokenizer *t = open_with(NULL, NULL);
+    struct buf text = {0};
+    struct tokens tokens = {0};
+
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        buf_append_string(&text, "e\u0301");
+    tokenizer_encode(t, buf_text(&text), TOKENIZER_PLAIN, &tokens);
+    assert_int_equal(tokens.n, 100);
+    buf_append_string(&text, "e");
+    tokens_reset(&tokens);
+    tokenizer_encode(t, buf_text(&text), TOKENIZER_PLAIN, &tokens);
+    assert_int_equal(tokens.n, 1);
+    assert_int_equal(tokens.ids[0], 1);
+    tokens_release(&tokens);
+    buf_release(&text);
+    tokenizer_close(t);
+}
+
+static void takes_special_tokens_by_the_names_of_the_configuration(void **state)
+{
+    struct tokenizer *t;
+    struct status status = {0};
+
+    (void)state;
+    write_folder("<unk>\n<s>\n</s>\na\n",
+                 "{\"unk_token\":\"<unk>\",\"cls_token\":{\"content\":\"<s>\"},"
+                 "\"sep_token\":\"</s>\",\"model_max_length\":1000000000000000019884624838656}",
+                 NULL);
+    t = tokenizer_open(folder, &status);
+    assert_non_null(t);
+    expect(t, "a</s>b", "<s> a </s> <unk> </s>");
+    assert_true(tokenizer_is_control(t, 2));
+    tokenizer_close(t);
+}
+
+static void reads_a_bare_vocab_txt_with_any_line_ends(void **state)
+{
+    struct status status = {0};
+    struct buf path = {0};
+    struct tokenizer *t;
+
+    (void)state;
+    write_folder("[UNK]\r\n[CLS]\r\n[SEP]\r\na", "{\"do_lower_case\":false}", NULL);
+    buf_printf(&path, "%s/vocab.txt", folder);
+    t = tokenizer_open(path.data, &status);
+    assert_non_null(t);
+    assert_int_equal(tokenizer_vocab_size(t), 4);
+    expect(t, "A", "[CLS] a [SEP]"); /* what lies beside a bare file is not asked */
+    assert_string_equal(tokenizer_name(t), "wordpiece");
+    tokenizer_close(t);
+    buf_release(&path);
+}
+
+static void decodes_words_with_spaces_between(void **state)
+{
+    struct tokenizer *t = open_with(NULL, NULL);
+    struct tokens tokens = {0};
+    struct detokenizer d;
+    struct buf text = {0};
+
+    (void)state;
+    tokenizer_encode(t, text_of("Coughs a unables."), TOKENIZER_SPECIAL, &tokens);
+    for (int shown = 0; shown < 2; shown++) {
+        buf_reset(&text);
+        detokenizer_init(&d, t, shown);
+        for (size_t i = 0; i < tokens.n; i++)
+            detokenizer_push(&d, tokens.ids[i], &text);
+        detokenizer_flush(&d, &text);
+        assert_string_equal(text.data,
+                            shown ? "[CLS] coughs a unables. [SEP]" : "coughs a unables.");
+    }
+    tokens_release(&tokens);
+    buf_release(&text);
+    tokenizer_close(t);
+}
+
+/* ---- what is refused ---- */
+
+static void expect_refused(const char *vocab, const char *config, const char *tokenizer,
+                           const char *message)
+{
+    struct status status = {0};
+
+    write_folder(vocab, config, tokenizer);
+    assert_null(tokenizer_open(folder, &status));
+    if (!strstr(status.message, message))
+        fail_msg("'%s' is not in '%s'", message, status.message);
+}
+
+static void refuses_vocabularies_that_are_none(void **state)
+{
+    (void)state;
+    expect_refused("", NULL, NULL, "vocab.txt: a vocabulary of 0 tokens");
+    expect_refused("[UNK]\n[CLS]\n[SEP]\na\nb\na\n", NULL, NULL,
+                   "vocab.txt: tokens 3 and 5 are the same");
+    expect_refused("[UNK]\n\n[CLS]\n", NULL, NULL, "vocab.txt: token 1 is empty");
+    expect_refused("[UNK]\n\xff\n", NULL, NULL, "vocab.txt: token 1 is not UTF-8");
+    expect_refused("[UNK]\n[CLS]\n", NULL, NULL, "vocab.txt: no piece '[SEP]'");
+    expect_refused(NULL, NULL, NULL, "no tokenizer in this folder");
+}
+
+static void refuses_other_tokenizers_by_name(void **state)
+{
+    (void)state;
+    expect_refused(NULL, NULL, "{}", "tokenizer.json: a tokenizer that is not known");
+    expect_refused(VOCAB, "{\"tokenizer_class\":\"MPNetTokenizer\"}", NULL,
+                   "tokenizer_class 'MPNetTokenizer' is not known");
+    expect_refused(VOCAB, "{\"do_lower_case\":1}", NULL, "do_lower_case");
+    expect_refused(VOCAB, NULL, JSON("{\"type\":\"NFKC\"}", MODEL, ""),
+                   "normalizer 'NFKC' is not known");
+    expect_refused(VOCAB, NULL, JSON("null", MODEL, ""), "normalizer: must be an object");
+    expect_refused(VOCAB, NULL, JSON(NORMALIZER, "{\"type\":\"BPE\"}", ""),
+                   "model 'BPE' is not known");
+    expect_refused(
+        VOCAB, NULL,
+        JSON(NORMALIZER, "{\"type\":\"WordPiece\",\"continuing_subword_prefix\":\"@@\"}", ""),
+        "continuing_subword_prefix '@@' is not known");
+    expect_refused(VOCAB, NULL, "[]", "tokenizer.json");
+}
+
+static void refuses_added_tokens_that_match_otherwise(void **state)
+{
+    (void)state;
+    expect_refused(VOCAB, NULL,
+                   JSON(NORMALIZER, MODEL, "{\"id\":4,\"content\":\"[MASK]\",\"lstrip\":true}"),
+                   "added_tokens: token 4: 'lstrip' is not known");
+    expect_refused(VOCAB, NULL, JSON(NORMALIZER, MODEL, "{\"id\":4,\"content\":\"[SEP]\"}"),
+                   "added_tokens: token 4 is not that of vocab.txt");
+    expect_refused(VOCAB, NULL, JSON(NORMALIZER, MODEL, "{\"id\":999,\"content\":\"[NEW]\"}"),
+                   "added_tokens: token 999 is not that of vocab.txt");
+    expect_refused(VOCAB, NULL, JSON(NORMALIZER, MODEL, "7"), "added_tokens: must be objects");
+    expect_refused(VOCAB, "{\"added_tokens_decoder\":{\"x\":{}}}", NULL,
+                   "added_tokens_decoder: must be tokens by id");
+    expect_refused(VOCAB,
+                   "{\"added_tokens_decoder\":{\"5\":{\"content\":\"cough\",\"normalized\":true}}}",
+                   NULL, "token 5: 'normalized' is not known");
+}
+
+static void refuses_files_that_hold_another_kind(void **state)
+{
+    static const char sentencepiece[] = "\x0A\x0E\x0A\x05<unk>";
+    struct status status = {0};
+    struct buf path = {0};
+
+    (void)state;
+    write_file(folder, "tokenizer.model", sentencepiece, sizeof(sentencepiece) - 1);
+    buf_printf(&path, "%s/tokenizer.model", folder);
+    assert_null(tokenizer_open(path.data, &status));
+    assert_non_null(strstr(status.message, "tokenizer 'SentencePiece' is not known"));
+    write_text(folder, "tokenizer.model", "{\"model\":{}}");
+    assert_null(tokenizer_open(path.data, &status));
+    assert_non_null(strstr(status.message, "tokenizer 'tokenizer.json' is not known"));
+    write_text(folder, "tokenizer.model", "a poem\n");
+    assert_null(tokenizer_open(path.data, &status));
+    assert_non_null(strstr(status.message, "neither GGUF nor a vocab.txt"));
+    buf_reset(&path);
+    buf_printf(&path, "%s/nothing", folder);
+    assert_null(tokenizer_open(path.data, &status));
+    assert_int_equal(status.code, STATUS_NO_INPUT);
+    buf_release(&path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(has_berts_own_options_without_a_configuration),
+        cmocka_unit_test(reads_its_options_from_tokenizer_config),
+        cmocka_unit_test(reads_what_tokenizer_json_says_but_its_truncation),
+        cmocka_unit_test(counts_the_length_of_a_word_in_characters),
+        cmocka_unit_test(takes_special_tokens_by_the_names_of_the_configuration),
+        cmocka_unit_test(reads_a_bare_vocab_txt_with_any_line_ends),
+        cmocka_unit_test(decodes_words_with_spaces_between),
+        cmocka_unit_test(refuses_vocabularies_that_are_none),
+        cmocka_unit_test(refuses_other_tokenizers_by_name),
+        cmocka_unit_test(refuses_added_tokens_that_match_otherwise),
+        cmocka_unit_test(refuses_files_that_hold_another_kind),
+    };
+
+    return cmocka_run_group_tests_name("tokenizer_folder", tests, make_test_folder,
+                                       remove_test_folder);
+}
