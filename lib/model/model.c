@@ -13,6 +13,23 @@ static void open_tokenizer(struct model *model, const struct model_files *files,
                            : tokenizer_open_folder(path, &model->tokenizer_status);
 }
 
+/* Files name one end token; chat models of the ChatML family end in either of two. */
+static void add_end_tokens(struct model *model)
+{
+    static const char *const pieces[] = {"<|im_end|>", "<|endoftext|>"};
+    struct model_config *c = &model->config;
+
+    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+        const int32_t id = tokenizer_find(model->tokenizer, pieces[i]);
+        bool known = id < 0 || !tokenizer_is_control(model->tokenizer, id);
+
+        for (int e = 0; e < c->n_eos_ids; e++)
+            known = known || c->eos_ids[e] == id;
+        if (!known && c->n_eos_ids < MODEL_CONFIG_MAX_EOS_IDS)
+            c->eos_ids[c->n_eos_ids++] = id;
+    }
+}
+
 static bool check(const struct model *model, struct status *status)
 {
     const int vocab_size = model->config.vocab_size;
@@ -46,6 +63,8 @@ struct model *model_open(const char *path, const struct backend *backend, struct
     if (ok) {
         open_tokenizer(model, &files, path);
         ok = check(model, status);
+        if (model->tokenizer)
+            add_end_tokens(model);
     }
     model_files_close(&files);
     if (!ok) {
