@@ -7,6 +7,7 @@ bats_require_minimum_version 1.5.0
 load common
 
 setup_file() {
+    command -v medrat-tokenize
     make_vocab "$BATS_FILE_TMPDIR/vocab.txt"
     yes '{"text":"a"}' | head -n 20000 >"$BATS_FILE_TMPDIR/many.jsonl"
 }
@@ -88,7 +89,7 @@ can_inject() {
 
 @test "a signal while waiting for the first byte of a fifo" {
     start
-    until_true sh -c "ls -l /proc/$tool/fd | grep -q '$work/fifo'"
+    until_true sh -c "ls -l /proc/$tool/fd 2>/dev/null | grep -q '$work/fifo'"
     kill -TERM "$tool"
     ends_with 75
     [ ! -s "$work/out" ]

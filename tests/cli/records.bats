@@ -6,6 +6,7 @@ bats_require_minimum_version 1.5.0
 load common
 
 setup_file() {
+    command -v medrat-tokenize
     make_vocab "$BATS_FILE_TMPDIR/vocab.txt"
 }
 
