@@ -1,0 +1,134 @@
+/* No text takes much longer than another of its length: 1 MiB of one character, and the like. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "tests/golden/golden.h"
+#include "text/tokenizer.h"
+
+enum {
+    SIZE = 1 << 20,
+    /* The aim is twice. This is the bound that tells n log n from n * n on any machine: a square
+     * would be some thousand times. */
+    MAX_RATIO = 10,
+};
+
+static const char normal[] =
+    "A 54-year-old woman with type 2 diabetes (HbA1c 8.9 %) was started on metformin 500 mg twice "
+    "daily; after 12 weeks her fasting glucose had fallen from 182 to 131 mg/dL. What explains the "
+    "nausea she reports, and should the dose be raised? ";
+
+static const char *const repeated[] = {
+    "a",
+    "A",
+    " ",
+    "\n",
+    "\t",
+    "7",
+    ".",
+    "#",
+    "'",
+    "<",
+    "<|",
+    "[",
+    "[SEP",
+    "\u00e9",
+    "\u4e2d",
+    "\u0301",
+    "\u302e",
+    "\u302e\u0316",
+    "\u1b44\u302e",
+    "\u2460",
+    "\U0001F600",
+    "\u0130",
+    "\uac01",
+    "\u00a0",
+    "ab",
+    "a ",
+    "'s",
+    " 1",
+    "internationalization",
+    "the",
+    "\x01",
+    "\u0378",
+};
+
+static struct tokenizer *tokenizer;
+
+/* Seconds of processor time, the better of two runs. */
+static double encode_time(const char *unit)
+{
+    struct buf text = {0};
+    struct tokens tokens = {0};
+    double best = 1e9;
+
+    while (text.len < SIZE)
+        buf_append_string(&text, unit);
+    for (int i = 0; i < 2; i++) {
+        struct timespec start, end;
+        double seconds;
+
+        tokens_reset(&tokens);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
+        tokenizer_encode(tokenizer, buf_text(&text), TOKENIZER_SPECIAL, &tokens);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+        seconds = (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9;
+        best = seconds < best ? seconds : best;
+    }
+    tokens_release(&tokens);
+    buf_release(&text);
+    return best;
+}
+
+static void check(const char *model)
+{
+    struct buf path = {0};
+    struct status status;
+    double base, worst = 0;
+
+    tokenizer = tokenizer_open(golden_model(model, &path), &status);
+    assert_non_null(tokenizer);
+    base = encode_time(normal);
+    for (size_t i = 0; i < sizeof(repeated) / sizeof(repeated[0]); i++) {
+        const double ratio = encode_time(repeated[i]) / base;
+
+        if (ratio > MAX_RATIO)
+            fail_msg("text %zu takes %.0f times as long as normal text", i, ratio);
+        worst = ratio > worst ? ratio : worst;
+    }
+    printf("# %s: %.0f MB/s of normal text; the slowest takes %.1f times as long\n", model,
+           SIZE / base / 1e6, worst);
+    tokenizer_close(tokenizer);
+    buf_release(&path);
+}
+
+static void byte_level_bpe_takes_time_in_proportion_to_the_text(void **state)
+{
+    (void)state;
+    check("smollm2");
+}
+
+static void wordpiece_takes_time_in_proportion_to_the_text(void **state)
+{
+    (void)state;
+    check("minilm");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(byte_level_bpe_takes_time_in_proportion_to_the_text),
+        cmocka_unit_test(wordpiece_takes_time_in_proportion_to_the_text),
+    };
+    struct buf path = {0};
+
+    golden_model("smollm2", &path);
+    buf_reset(&path);
+    golden_model("minilm", &path);
+    buf_release(&path);
+    return cmocka_run_group_tests_name("tokenizer_time", tests, NULL, NULL);
+}
