@@ -128,8 +128,12 @@ static bool open_all(struct status *status)
 
 int main(int argc, char **argv)
 {
-    struct stream_tool stream_tool = {
-        .name = tool.name, .begin = begin, .step = step, .release = release, .stats = stats};
+    struct stream_tool stream_tool = {.name = tool.name,
+                                      .begin = begin,
+                                      .step = step,
+                                      .release = release,
+                                      .stats = stats,
+                                      .lines_member = "query"};
     struct cli_operands operands;
     struct stream_options stream;
     struct status status;
