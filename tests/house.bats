@@ -29,11 +29,17 @@ setup() {
     done
 }
 
-@test "a file's symbols carry its name" {
+@test "a symbol leads to its file" {
+    # A word of the symbol begins as a word of the file's name does: scoring_write, scorer.c.
     bad=$(nm -A --defined-only "$MEDRAT_BUILD/libmedrat.a" |
-        awk '$2 ~ /^[TDBRC]$/ {
+        awk '$2 ~ /^[TDBRC]$/ && $3 !~ /^__/ {
             split($1, place, ":"); file = place[2]; sub(/\.o$/, "", file)
-            if (index($3, file) != 1) print file ".c: " $3
+            n = split(file, words, "_"); found = 0
+            for (i = 1; i <= n; i++)
+                if (index("_" $3, "_" substr(words[i], 1, 4)))
+                    found = 1
+            if (!found)
+                print file ".c: " $3
         }')
     echo "$bad"
     [ "$bad" = "" ]
