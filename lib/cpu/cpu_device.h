@@ -12,9 +12,6 @@
 #include "compute/backend.h"
 #include "cpu/cpu_kernels.h"
 
-/* Rows of a batch that a linear layer works on with one expansion of the weights. */
-enum { LINEAR_ROWS = 192 };
-
 /* Rope's cosines and sines for the positions of the batch at hand. */
 struct cpu_angles {
     int32_t *positions; /* [cap] ours */

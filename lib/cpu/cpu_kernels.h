@@ -31,6 +31,12 @@ struct cpu_kernels {
     void (*tile)(float *y, size_t y_stride, int n_cols, const float *x, size_t x_stride, int n_rows,
                  const float *w, size_t n_k, bool go_on);
 
+    /* For up to few_rows rows (0: none), instead of the two above and with the same bits: y = x W^T
+     * for the outputs of panels [panel, end), x [n_rows][cols], y [n_rows][rows]. Not for F32. */
+    int few_rows;
+    void (*few)(float *y, const float *x, int n_rows, const struct matrix *matrix, size_t panel,
+                size_t end);
+
     /* One row; y may be x. */
     void (*rmsnorm)(float *y, const float *x, const float *weight, size_t dim, float eps);
     void (*layernorm)(float *y, const float *x, const float *weight, const float *bias, size_t dim,

@@ -1,15 +1,17 @@
 /* y = x W^T + bias over panels of 16 outputs.
  *
- * An item is a group of panels for a block of rows. It goes over the columns in chunks: the rows'
- * chunk is copied together (rows as far apart as a power of two would share a few cache sets), each
+ * An item is a group of panels for a block of rows. It goes over the columns in chunks: each
  * panel's chunk is expanded to floats in scratch that stays in the first-level cache, and all tiles
  * of the block are multiplied with it. Where the chunks, blocks, tiles and items lie changes who
  * computes an output and when, never the order of its sum. */
-#include <string.h>
-
 #include "cpu/cpu_device.h"
 
-enum { MAX_GROUP = 8, ITEMS_PER_THREAD = 4, ROW_PAD = 16 };
+enum { MAX_GROUP = 8, ITEMS_PER_THREAD = 4 };
+
+/* Rows that share one expansion of the weights: their chunk stays in the second-level cache. */
+#ifndef LINEAR_ROWS
+#define LINEAR_ROWS 96
+#endif
 
 struct linear_job {
     const struct device *device;
@@ -19,7 +21,6 @@ struct linear_job {
     const float *bias;
     size_t n;        /* rows */
     size_t chunk;    /* columns at a time */
-    size_t group;    /* panels an item */
     size_t n_groups; /* items a block of rows */
     size_t n_blocks; /* blocks of rows */
 };
@@ -45,25 +46,26 @@ static size_t chunk_of(const struct cpu_kernels *kernels, size_t cols)
 
 size_t cpu_linear_scratch(const struct cpu_kernels *kernels, size_t cols)
 {
-    const size_t chunk = chunk_of(kernels, cols);
-
-    return chunk * PANEL_ROWS + (cols > chunk ? LINEAR_ROWS * (chunk + ROW_PAD) : 0);
+    return chunk_of(kernels, cols) * PANEL_ROWS;
 }
 
+/* The block's rows times a chunk of one panel; x points at the chunk of its first row. */
 static void multiply_panel(const struct linear_job *job, size_t panel, const float *x,
-                           size_t x_stride, size_t first_row, size_t n_rows, const float *w,
-                           size_t n_k, bool go_on)
+                           size_t first_row, size_t n_rows, const float *w, size_t n_k, bool go_on)
 {
+    const size_t x_stride = job->matrix->cols;
     const size_t y_stride = job->matrix->rows, left = y_stride - panel * PANEL_ROWS;
     const size_t n_tiles = ceil_div(n_rows, TILE_ROWS);
+    const int n_cols = left < PANEL_ROWS ? (int)left : PANEL_ROWS;
     float *y = job->y + first_row * y_stride + panel * PANEL_ROWS;
+    int rows = (int)(n_rows / n_tiles) + 1; /* of the first tiles; the others have one less */
 
     for (size_t t = 0; t < n_tiles; t++) {
-        const size_t r = share(n_rows, n_tiles, t), end = share(n_rows, n_tiles, t + 1);
-
-        job->device->kernels->tile(y + r * y_stride, y_stride,
-                                   left < PANEL_ROWS ? (int)left : PANEL_ROWS, x + r * x_stride,
-                                   x_stride, (int)(end - r), w, n_k, go_on);
+        if (t == n_rows % n_tiles)
+            rows--;
+        job->device->kernels->tile(y, y_stride, n_cols, x, x_stride, rows, w, n_k, go_on);
+        y += (size_t)rows * y_stride;
+        x += (size_t)rows * x_stride;
     }
 }
 
@@ -77,37 +79,42 @@ static void add_bias(const struct linear_job *job, size_t panel, size_t end_pane
         job->device->kernels->add(job->y + row * cols + first, job->bias + first, end - first);
 }
 
-static void linear_item(void *context, size_t item, int thread)
+/* Rows [row, row + n_rows) times panels [first, end), by way of scratch. */
+static void multiply_block(const struct linear_job *job, size_t row, size_t n_rows, size_t first,
+                           size_t end, float *scratch)
 {
-    const struct linear_job *job = context;
     const struct matrix *m = job->matrix;
-    const struct cpu_kernels *kernels = job->device->kernels;
-    const size_t block = item / job->n_groups;
-    const size_t row = share(job->n, job->n_blocks, block);
-    const size_t n_rows = share(job->n, job->n_blocks, block + 1) - row;
-    const size_t first = share(m->n_panels, job->n_groups, item % job->n_groups);
-    const size_t end = share(m->n_panels, job->n_groups, item % job->n_groups + 1);
-    const bool copy = n_rows > TILE_ROWS && job->chunk < m->cols;
-    float *expanded = job->device->scratch[thread];
-    float *copied = expanded + job->chunk * PANEL_ROWS;
 
     for (size_t k = 0; k < m->cols; k += job->chunk) {
         const size_t n_k = m->cols - k < job->chunk ? m->cols - k : job->chunk;
         const float *x = job->x + row * m->cols + k;
 
-        for (size_t r = 0; copy && r < n_rows; r++)
-            memcpy(copied + r * (job->chunk + ROW_PAD), x + r * m->cols, n_k * sizeof(float));
         for (size_t p = first; p < end; p++) {
-            const float *w = expanded;
+            const float *w = scratch;
 
             if (m->dtype == DTYPE_F32)
                 w = (const float *)(const void *)(m->data + p * m->panel_size) + k * PANEL_ROWS;
             else
-                kernels->expand(expanded, m, p, k, n_k);
-            multiply_panel(job, p, copy ? copied : x, copy ? job->chunk + ROW_PAD : m->cols, row,
-                           n_rows, w, n_k, k > 0);
+                job->device->kernels->expand(scratch, m, p, k, n_k);
+            multiply_panel(job, p, x, row, n_rows, w, n_k, k > 0);
         }
     }
+}
+
+static void linear_item(void *context, size_t item, int thread)
+{
+    const struct linear_job *job = context;
+    const struct cpu_kernels *kernels = job->device->kernels;
+    const size_t block = item / job->n_groups, group = item % job->n_groups;
+    const size_t row = share(job->n, job->n_blocks, block);
+    const size_t n_rows = share(job->n, job->n_blocks, block + 1) - row;
+    const size_t first = share(job->matrix->n_panels, job->n_groups, group);
+    const size_t end = share(job->matrix->n_panels, job->n_groups, group + 1);
+
+    if (job->n <= (size_t)kernels->few_rows && job->matrix->dtype != DTYPE_F32)
+        kernels->few(job->y, job->x, (int)job->n, job->matrix, first, end);
+    else
+        multiply_block(job, row, n_rows, first, end, job->device->scratch[thread]);
     if (job->bias)
         add_bias(job, first, end, row, row + n_rows);
 }
@@ -115,16 +122,19 @@ static void linear_item(void *context, size_t item, int thread)
 void cpu_linear(struct device *d, float *y, const float *x, const struct matrix *matrix,
                 const float *bias, int n)
 {
-    const size_t n_items = (size_t)thread_pool_size(d->pool) * ITEMS_PER_THREAD;
+    const size_t n_threads = (size_t)thread_pool_size(d->pool);
     struct linear_job job = {.device = d, .y = y, .x = x, .matrix = matrix, .bias = bias};
 
     if (n <= 0)
         return;
     job.n = (size_t)n;
     job.chunk = chunk_of(d->kernels, matrix->cols);
-    job.group = matrix->n_panels / n_items;
-    job.group = job.group < 1 ? 1 : job.group > MAX_GROUP ? MAX_GROUP : job.group;
-    job.n_groups = ceil_div(matrix->n_panels, job.group);
+    /* a multiple of the threads, so that equally fast ones are done together */
+    job.n_groups = ceil_div(matrix->n_panels, n_threads * MAX_GROUP) * n_threads;
+    if (job.n_groups < n_threads * ITEMS_PER_THREAD)
+        job.n_groups = n_threads * ITEMS_PER_THREAD;
+    if (job.n_groups > matrix->n_panels)
+        job.n_groups = matrix->n_panels;
     job.n_blocks = ceil_div(job.n, LINEAR_ROWS);
     thread_pool_for(d->pool, job.n_groups * job.n_blocks, linear_item, &job);
 }

@@ -42,6 +42,12 @@ static unsigned file_nibble(const uint8_t *q, size_t k)
     return k < QUANT_BLOCK / 2 ? q[k] & 15u : (unsigned)q[k - QUANT_BLOCK / 2] >> 4;
 }
 
+/* Where a panel's block keeps columns 2j and 2j + 1 of a lane. */
+static size_t nibble_pair(size_t lane, size_t j)
+{
+    return j / 4 * 4 * PANEL_ROWS + lane * 4 + j % 4;
+}
+
 static void pack_4_bit(uint8_t *panel, size_t lane, const uint8_t *row, size_t n_blocks,
                        size_t n_factors)
 {
@@ -52,8 +58,10 @@ static void pack_4_bit(uint8_t *panel, size_t lane, const uint8_t *row, size_t n
 
         for (size_t f = 0; f < n_factors; f++, panel += 2 * (size_t)PANEL_ROWS)
             memcpy(panel + 2 * lane, row + 2 * f, 2);
-        for (size_t j = 0; j < QUANT_BLOCK / 2; j++, panel += PANEL_ROWS)
-            panel[lane] = (uint8_t)(file_nibble(q, 2 * j) | file_nibble(q, 2 * j + 1) << 4);
+        for (size_t j = 0; j < QUANT_BLOCK / 2; j++)
+            panel[nibble_pair(lane, j)] =
+                (uint8_t)(file_nibble(q, 2 * j) | file_nibble(q, 2 * j + 1) << 4);
+        panel += QUANT_BLOCK / 2 * (size_t)PANEL_ROWS;
     }
 }
 
@@ -165,7 +173,7 @@ static float quantised(enum dtype dtype, const uint8_t *block, size_t lane, size
 
     if (dtype == DTYPE_Q8_0)
         return (float)(int8_t)q[k * PANEL_ROWS + lane] * d;
-    nibble = (unsigned)q[k / 2 * PANEL_ROWS + lane] >> (k % 2 * 4) & 15u;
+    nibble = (unsigned)q[nibble_pair(lane, k / 2)] >> (k % 2 * 4) & 15u;
     if (dtype == DTYPE_Q4_0)
         return (float)((int)nibble - 8) * d;
     product = (float)nibble * d;

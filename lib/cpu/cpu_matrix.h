@@ -5,10 +5,10 @@
  *   F32        float [cols][16]
  *   F16, BF16  uint16 [cols][16]
  *   Q8_0       per 32 columns: f16 d[16]; int8 q[32][16]
- *   Q4_0       per 32 columns: f16 d[16]; uint8 q[16][16]
- *   Q4_1       per 32 columns: f16 d[16]; f16 m[16]; uint8 q[16][16]
- * Byte j of a 4-bit row holds columns 2j (low half) and 2j + 1 (high half). Rows that fill up the
- * last panel are zero.
+ *   Q4_0       per 32 columns: f16 d[16]; uint8 q[4][16][4]
+ *   Q4_1       per 32 columns: f16 d[16]; f16 m[16]; uint8 q[4][16][4]
+ * Four bytes of a 4-bit row are a word of 8 columns, the first in its lowest bits. Rows that fill
+ * up the last panel are zero.
  */
 #ifndef CPU_CPU_MATRIX_H
 #define CPU_CPU_MATRIX_H

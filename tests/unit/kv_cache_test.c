@@ -11,6 +11,20 @@
 
 #include "compute/kv_cache.h"
 
+/* The sanitizers end a program that asks for too much, unless told not to. */
+const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
+
+const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+const char *__tsan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
 static struct device *device;
 
 static struct kv_cache *open_cache(int n_slots, int max_blocks)
