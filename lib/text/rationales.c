@@ -209,7 +209,7 @@ void rationales_parse(struct rationales *r, struct text generation, size_t max)
 {
     struct text rest;
 
-    r->n = 0;
+    r->n = r->n_lines = 0;
     repair(generation, &r->bytes);
     rest = until_heading(buf_text(&r->bytes));
     while (rest.len > 0 && (max == 0 || r->n < max)) {
@@ -217,8 +217,11 @@ void rationales_parse(struct rationales *r, struct text generation, size_t max)
         const size_t n = end ? (size_t)(end - rest.ptr) : rest.len;
         const struct text t = clean((struct text){rest.ptr, n});
 
-        if (!says_nothing(t) && !holds(r, t))
-            add(r, t);
+        if (!says_nothing(t)) {
+            r->n_lines++;
+            if (!holds(r, t))
+                add(r, t);
+        }
         rest = skip(rest, end ? n + 1 : n);
     }
 }
@@ -240,7 +243,7 @@ bool rationales_complete(struct text generation, size_t n)
     if (generation.len == 0)
         return n == 0;
     rationales_parse(&r, generation, n);
-    complete = r.n >= n;
+    complete = r.n >= n || r.n_lines >= 2 * n;
     rationales_release(&r);
     return complete;
 }

@@ -16,6 +16,7 @@ struct rationales {
     struct text *items; /* into bytes */
     size_t n;
     size_t cap;
+    size_t n_lines; /* that say something, repeats included */
     struct buf bytes;
 };
 
@@ -23,7 +24,8 @@ struct rationales {
 void rationales_parse(struct rationales *rationales, struct text generation, size_t max);
 void rationales_release(struct rationales *rationales);
 
-/* Whether `generation`, which may go on, already holds n rationales in lines that have ended. */
+/* Whether `generation`, which may go on, already holds n rationales in lines that have ended; or 2
+ * n lines that say something, repeats included, as of a model that goes round in circles. */
 bool rationales_complete(struct text generation, size_t n);
 
 /* `["...","..."]` */

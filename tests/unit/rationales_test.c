@@ -119,6 +119,8 @@ static void is_complete_when_enough_lines_have_ended(void **state)
     assert_true(rationales_complete(text_of("a\nb\nc\nd"), 3));
     assert_false(rationales_complete(text_of("a\n\na\nb\n"), 3)); /* a repeat is none */
     assert_false(rationales_complete(text_of(""), 1));
+    assert_false(rationales_complete(text_of("a\n1.\na\na\n\na\na\n"), 3));
+    assert_true(rationales_complete(text_of("a\na\na\na\na\na\n"), 3)); /* in circles */
 }
 
 int main(void)
