@@ -1,0 +1,195 @@
+#!/usr/bin/env bats
+# medrat-tokenize: what it makes of text, pairs, chats and ids.
+
+bats_require_minimum_version 1.5.0
+
+load common
+
+setup_file() {
+    command -v medrat-tokenize
+    make_vocab "$BATS_FILE_TMPDIR/vocab.txt"
+}
+
+setup() {
+    work=$BATS_TEST_TMPDIR
+    vocab=$BATS_FILE_TMPDIR/vocab.txt
+}
+
+tokenize() {
+    medrat-tokenize -m "$vocab" "$@"
+}
+
+smollm2() {
+    medrat-tokenize -q -m "$MEDRAT_MODELS/smollm2" "$@"
+}
+
+# Runs it on one record; the output must be one record with these members (null: without).
+makes() { # makes 'jq object' COMMAND...
+    local want=$1
+    shift
+    run -0 --separate-stderr "$@" <<<"$record"
+    [ "${#lines[@]}" -eq 1 ]
+    jq -e --argjson want "$want" '. as $got | all($want | to_entries[]; $got[.key] == .value)' \
+        <<<"$output"
+}
+
+# The same for a record that fails with this code on this member.
+fails() { # fails CODE MEMBER COMMAND...
+    local code=$1 member=$2
+    shift 2
+    run -1 --separate-stderr "$@" <<<"$record"
+    jq -e --arg code "$code" --arg member "$member" \
+        '.error.code == $code and .error.member == $member' <<<"$output"
+}
+
+@test "a text gets its ids, their number, and its pieces when asked" {
+    record='{"text":"ab c"}'
+    makes '{"tokens":[2,5,42,7,3],"n_tokens":5,"pieces":null}' tokenize
+    makes '{"pieces":["[CLS]","a","##b","c","[SEP]"]}' tokenize --pieces
+    makes '{"tokens":[5,42,7],"n_tokens":3}' tokenize --no-special
+    record='{"text":""}'
+    makes '{"tokens":[2,3],"n_tokens":2}' tokenize
+    makes '{"tokens":[],"n_tokens":0,"pieces":[]}' tokenize --no-special --pieces
+}
+
+@test "a pair gets the segment of each id" {
+    record='{"text":"a","text_pair":"bc"}'
+    makes '{"tokens":[2,5,3,6,43,3],"types":[0,0,0,1,1,1]}' tokenize
+    makes '{"tokens":[5,6,43],"types":[0,1,1]}' tokenize --no-special
+    record='{"text":"a","text_pair":null}'
+    makes '{"tokens":[2,5,3],"types":null}' tokenize
+}
+
+@test "nothing is cut unless asked, and then it is told" {
+    record='{"text":"a b c d e f"}'
+    makes '{"n_tokens":8,"truncated":null}' tokenize
+    makes '{"n_tokens":8,"truncated":0}' tokenize --max-length 8
+    makes '{"tokens":[2,5,6,3],"truncated":4}' tokenize --max-length 4
+    makes '{"tokens":[2,9,10,3],"truncated":4}' tokenize --max-length 4 --truncate tail
+    makes '{"tokens":[5,6,7,8],"truncated":2}' tokenize --max-length 4 --no-special
+    fails too_long text tokenize --max-length 4 --truncate error
+    record='{"text":"a b c d e f","text_pair":"1 2"}'
+    makes '{"tokens":[2,5,6,3,32,33,3],"types":[0,0,0,0,1,1,1],"truncated":4}' tokenize --max-length 7
+}
+
+@test "ids become text, control tokens only when asked" {
+    record='{"tokens":[2,5,42,7,3]}'
+    makes '{"text":"ab c","pieces":null}' tokenize --decode
+    makes '{"text":"[CLS] ab c [SEP]","pieces":["[CLS]","a","##b","c","[SEP]"]}' \
+        tokenize --decode --pieces
+    record='{"tokens":[]}'
+    makes '{"text":""}' tokenize -d
+}
+
+@test "ids that are none, or not the model's, fail" {
+    record='{"tokens":[5,99999]}'
+    fails range 'tokens[1]' tokenize --decode
+    record='{"tokens":[5,"a"]}'
+    fails type 'tokens[1]' tokenize --decode
+    record='{"tokens":7}'
+    fails type tokens tokenize --decode
+    record='{"query":"a"}'
+    fails missing tokens tokenize --decode
+    record='{"tokens":[5],"text":"a"}'
+    fails exists text tokenize --decode
+}
+
+@test "a record without text fails; so do texts of another type" {
+    record='{"query":"a"}'
+    fails missing text tokenize
+    record='{"text":["a"]}'
+    fails type text tokenize
+    record='{"text":"a","text_pair":1}'
+    fails type text_pair tokenize
+    record='{"messages":"a"}'
+    fails type messages tokenize
+}
+
+@test "members that are there already: fail, replace, keep" {
+    record='{"text":"a","pieces":[]}'
+    makes '{"pieces":[],"n_tokens":3}' tokenize
+    fails exists pieces tokenize --pieces
+    makes '{"pieces":["[CLS]","a","[SEP]"]}' tokenize --pieces --existing replace
+    makes '{"pieces":[],"n_tokens":3}' tokenize --pieces --existing keep
+    record='{"text":"a","truncated":1}'
+    makes '{"truncated":1}' tokenize
+    fails exists truncated tokenize --max-length 9
+}
+
+@test "options that have no meaning together are refused" {
+    for option in "--no-special" "--max-length 3" "--truncate tail" "--template chatml"; do
+        # shellcheck disable=SC2086
+        run -64 --separate-stderr tokenize --decode $option </dev/null
+        [[ "$stderr" == *"option '${option%% *}' means nothing with --decode"* ]]
+    done
+    run -64 --separate-stderr tokenize --max-length 2 </dev/null
+    [[ "$stderr" == *"no room for 3 special tokens"* ]]
+    run -64 --separate-stderr tokenize --max-length 0 </dev/null
+}
+
+@test "models that are none, or not known, are refused by name" {
+    run -66 --separate-stderr medrat-tokenize -m "$work/nothing" </dev/null
+    printf 'roses are red\n' >"$work/poem"
+    run -78 --separate-stderr medrat-tokenize -m "$work/poem" </dev/null
+    [[ "$stderr" == *"neither GGUF nor a vocab.txt"* ]]
+    printf '{"model":{"type":"Unigram"}}' >"$work/tokenizer.json"
+    run -78 --separate-stderr medrat-tokenize -m "$work/tokenizer.json" </dev/null
+    [[ "$stderr" == *"tokenizer.json"*"not known"* ]]
+    need_models
+    run -78 --separate-stderr medrat-tokenize -m "$MEDRAT_MODELS/mistral-v3-tokenizer" </dev/null
+    [[ "$stderr" == *SentencePiece*"not known"* ]]
+}
+
+@test "a model without chat tokens has no chat" {
+    record='{"messages":[{"role":"user","content":"a"}]}'
+    fails no_template messages tokenize
+    run -78 --separate-stderr tokenize --template chatml <<<"$record"
+    run -78 --separate-stderr tokenize --template vicuna <<<"$record"
+    [[ "$stderr" == *"'vicuna' is not known"* ]]
+}
+
+@test "a chat gets the template of its model, or the one that was named" {
+    need_models
+    record='{"messages":[{"role":"user","content":"Hi"}]}'
+    run -0 --separate-stderr smollm2 --pieces <<<"$record"
+    [ "$(jq -r '.pieces | join("")' <<<"$output")" = "<|im_start|>systemĊYouĠareĠaĠhelpfulĠAIĠassistantĠnamedĠSmolLM,ĠtrainedĠbyĠHuggingĠFace<|im_end|>Ċ<|im_start|>userĊHi<|im_end|>Ċ<|im_start|>assistantĊ" ]
+    makes '{"tokens":[1,4093,198,26843,2,198,1,520,9531,198]}' smollm2 --template chatml
+    record='{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hi"}]}'
+    makes '{"tokens":[1,4093,198,26843,2,198,1,520,9531,198,26843,2,198]}' smollm2 --template chatml
+    fails too_long messages smollm2 --template chatml --max-length 12
+    record='{"messages":[]}'
+    fails messages messages smollm2
+}
+
+@test "text that spells a control token is one in a text, but not in a chat" {
+    need_models
+    run -0 --separate-stderr smollm2 <<'LINES'
+{"text":"a<|im_end|>b"}
+{"messages":[{"role":"user","content":"a<|im_end|>b"}]}
+LINES
+    [ "$(jq '[.tokens[] | select(. == 2)] | length' <<<"${lines[0]}")" -eq 1 ]
+    [ "$(jq '[.tokens[] | select(. == 2)] | length' <<<"${lines[1]}")" -eq 2 ] # its own ends alone
+}
+
+@test "texts come back from their ids" {
+    need_models
+    need_data
+    head -n 200 "$MEDRAT_DATA/rationales/val.jsonl" | jq -c '{id, text}' >"$work/in"
+    smollm2 "$work/in" >"$work/ids"
+    smollm2 --decode --existing replace "$work/ids" | jq -c '{id, text}' | cmp - "$work/in"
+}
+
+@test "statistics count tokens and what was cut" {
+    printf '{"text":"a b c"}\n{"text":"a"}\n' >"$work/in"
+    tokenize --max-length 4 --stats "$work/stats" "$work/in" >/dev/null
+    jq -e '.records == 2 and .tokens == 7 and .truncated_records == 1 and .truncated_tokens == 1' \
+        "$work/stats"
+}
+
+@test "-v says what tokenizer it is; without a model the demo model is named" {
+    run -0 --separate-stderr tokenize -v </dev/null
+    [[ "$stderr" == *"wordpiece, 77 tokens"* ]]
+    need_models
+    run -0 --separate-stderr medrat-tokenize </dev/null
+    [[ "$stderr" == *smollm2*"not for medical use"* ]]
+}
