@@ -56,7 +56,7 @@ static const struct cli_option options[] = {
     {.name = "temperature",
      .kind = CLI_FLOAT,
      .value = &args.temperature,
-     .max = INFINITY,
+     .max = (double)INFINITY,
      .argument = "T",
      .fallback = "the recipe's",
      .help = "how freely to choose"},
@@ -109,7 +109,7 @@ static int fresh(void **state)
     args.progress = -1;
     args.batch = 16;
     args.max_line = 1 << 24;
-    args.temperature = NAN;
+    args.temperature = (double)NAN;
     return 0;
 }
 
