@@ -1,0 +1,158 @@
+/* A model opens whole or not at all, and says which tensor is at fault. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "model/model.h"
+#include "tests/golden/golden.h"
+
+static struct buf folder; /* of the small models */
+static struct golden_device device;
+
+static struct model *open_model(const char *name, struct status *status)
+{
+    struct buf path = {0};
+    struct model *model;
+
+    buf_printf(&path, "%s/%s", folder.data, name);
+    model = model_open(path.data, device.backend, device.device, status);
+    buf_release(&path);
+    return model;
+}
+
+/* config.json of a model with `from` replaced by `to`, which is as long. */
+static void edit_config(const char *model, const char *from, const char *to)
+{
+    struct buf path = {0};
+    char text[4096] = "";
+    FILE *file;
+    char *at;
+
+    buf_printf(&path, "%s/%s/config.json", folder.data, model);
+    file = fopen(path.data, "r+");
+    assert_non_null(file);
+    assert_true(fread(text, 1, sizeof(text) - 1, file) > 0);
+    at = strstr(text, from);
+    assert_non_null(at);
+    assert_int_equal(strlen(from), strlen(to));
+    assert_int_equal(fseek(file, at - text, SEEK_SET), 0);
+    assert_int_equal(fputs(to, file) < 0, 0);
+    assert_int_equal(fclose(file), 0);
+    buf_release(&path);
+}
+
+static void refuses(const char *model, const char *from, const char *to, const char *message)
+{
+    struct status status = {0};
+
+    edit_config(model, from, to);
+    assert_null(open_model(model, &status));
+    assert_int_equal(status.code, STATUS_CONFIG);
+    assert_non_null(strstr(status.message, model));
+    if (!strstr(status.message, message))
+        fail_msg("'%s' is not in: %s", message, status.message);
+    edit_config(model, to, from);
+}
+
+static void a_tensor_that_is_missing_or_misshapen_is_named(void **state)
+{
+    (void)state;
+    refuses("mistral-f32", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3",
+            "tensor 'model.layers.2.input_layernorm.weight' is missing");
+    refuses("mistral-f32", "\"intermediate_size\": 150", "\"intermediate_size\": 151",
+            "tensor 'model.layers.0.mlp.gate_proj.weight': shape [150, 76], must be [151, 76]");
+    refuses("mistral-f32", "\"vocab_size\": 307", "\"vocab_size\": 306",
+            "tensor 'model.embed_tokens.weight': shape [307, 76], must be [306, 76]");
+    refuses("mistral-f16", "\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3",
+            "tensor 'model.layers.0.self_attn.k_proj.weight': shape [64, 76], must be [96, 76]");
+    refuses("mistral-bf16", "\"hidden_size\": 76", "\"hidden_size\": 75",
+            "shape [307, 76], must be [307, 75]");
+    refuses("llama-f32", "embeddings\": true,\n  ", "embeddings\": false,\n ",
+            "tensor 'lm_head.weight' is missing");
+}
+
+static void an_encoder_is_no_language_model(void **state)
+{
+    struct status status = {0};
+
+    (void)state;
+    assert_null(open_model("bert-f32", &status));
+    assert_int_equal(status.code, STATUS_CONFIG);
+    assert_non_null(strstr(status.message, "bert-f32: is an encoder"));
+}
+
+static void a_model_that_is_not_there_is_missing_input(void **state)
+{
+    struct status status = {0};
+
+    (void)state;
+    assert_null(open_model("nonesuch", &status));
+    assert_int_equal(status.code, STATUS_NO_INPUT);
+}
+
+static void names_tell_models_apart_and_hold_their_hash(void **state)
+{
+    static const char *const names[] = {"mistral-f32",    "mistral-bf16",    "llama-f32",
+                                        "llama-f32.gguf", "llama-q4_0.gguf", "llama-q4_1.gguf"};
+    enum { N = sizeof(names) / sizeof(names[0]) };
+    char hashes[N][32];
+
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        struct status status = {0};
+        struct model *model = open_model(names[i], &status);
+        const char *at;
+
+        golden_need(model != NULL, names[i], &status);
+        at = strchr(model->name, '@');
+        assert_non_null(at);
+        assert_int_equal(strlen(at), 17);
+        assert_memory_equal(model->name, names[i], (size_t)(at - model->name));
+        assert_null(strstr(model->name, ".gguf"));
+        snprintf(hashes[i], sizeof(hashes[i]), "%s", at);
+        for (int j = 0; j < i; j++)
+            assert_string_not_equal(hashes[i], hashes[j]);
+        model_close(model);
+    }
+}
+
+static void a_model_without_a_tokenizer_says_why(void **state)
+{
+    struct status status = {0};
+    struct model *model = open_model("mistral-f32", &status);
+
+    (void)state;
+    golden_need(model != NULL, "mistral-f32", &status);
+    assert_null(model->tokenizer);
+    assert_false(model_need_tokenizer(model, &status));
+    assert_int_equal(status.code, STATUS_CONFIG);
+    assert_true(strlen(status.message) > 0);
+    model_close(model);
+    model = open_model("llama-q4_1.gguf", &status);
+    golden_need(model != NULL, "llama-q4_1.gguf", &status);
+    assert_true(model_need_tokenizer(model, &status));
+    model_close(model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_tensor_that_is_missing_or_misshapen_is_named),
+        cmocka_unit_test(an_encoder_is_no_language_model),
+        cmocka_unit_test(a_model_that_is_not_there_is_missing_input),
+        cmocka_unit_test(names_tell_models_apart_and_hold_their_hash),
+        cmocka_unit_test(a_model_without_a_tokenizer_says_why),
+    };
+    int n_failed;
+
+    golden_tiny_make(&folder);
+    golden_device_open(&device, golden_kernels[0], 1);
+    n_failed = cmocka_run_group_tests(tests, NULL, NULL);
+    golden_device_close(&device);
+    golden_tiny_remove(&folder);
+    return n_failed;
+}
