@@ -1,7 +1,9 @@
-/* Weights of a panel to floats in registers: what the AVX2 set's products share. For files that are
- * compiled for AVX2 alone. */
+/* Weights of a panel to floats in registers: what the AVX2 set's products share. Empty in a file
+ * that is not compiled for AVX2. */
 #ifndef CPU_CPU_LOAD_AVX2_H
 #define CPU_CPU_LOAD_AVX2_H
+
+#if defined(__AVX2__)
 
 #include <immintrin.h>
 #include <stdbool.h>
@@ -67,4 +69,5 @@ INLINE __m256 nibbles(__m256i words, int mask, __m256 d, __m256 m)
     return _mm256_fmadd_ps(_mm256_cvtepi32_ps(q), d, m);
 }
 
+#endif /* __AVX2__ */
 #endif
