@@ -1,0 +1,59 @@
+#!/usr/bin/env bats
+# No text of a record leaves by any way but the output and the --errors file: the lines are full of
+# a word that must not turn up in messages, statistics or file names, however verbose, whatever
+# fails.
+
+bats_require_minimum_version 1.5.0
+
+load common
+
+canary=TweetyQ7x
+
+setup() {
+    work=$BATS_TEST_TMPDIR/work # bats keeps files of its own beside it
+    mkdir "$work"
+    cd "$work"
+    make_vocab vocab.txt
+    printf '%b' \
+        '{"text":"'$canary'"}\n' \
+        '{"text":"'$canary'","'$canary'":1,"'$canary'":2}\n' \
+        '{"text":"'$canary'\xff"}\n' \
+        '{"text":{"'$canary'":1}}\n' \
+        '{"text":"'$canary'\n' \
+        "$canary\n" \
+        '["'$canary'"]\n' \
+        '{"text":"\\ud800'$canary'"}\n' \
+        '{"text":"'$canary'","query":["'$canary'"],"passages":{"'$canary'":1}}\n' \
+        '{"query":"'$canary'","passages":[{"id":"'$canary'","text":1}]}\n' \
+        '{"query":"'$canary'","passages":[{"id":1,"text":"'$canary'"},{"id":1,"text":"b"}]}\n' \
+        '{"messages":[{"role":"'$canary'"}]}\n' \
+        '{"tokens":["'$canary'"]}\n' \
+        '{"text":"'$canary >in.jsonl
+}
+
+quiet_about_it() { # quiet_about_it COMMAND...: exits 1, and says nothing of the canary
+    run -1 --separate-stderr "$@" -v --stats stats.json --errors errors.jsonl -o out.jsonl in.jsonl
+    [[ "$stderr" != *"$canary"* ]]
+    grep -q . stats.json
+    run -1 grep -q "$canary" stats.json
+    grep -q "$canary" errors.jsonl
+    [ "$(stat -c %a errors.jsonl)" = 600 ]
+    [ "$(ls)" = "$(printf '%s\n' errors.jsonl in.jsonl out.jsonl stats.json vocab.txt)" ]
+    # error records carry no text either
+    run -1 sh -c "grep '\"error\":{' out.jsonl | sed 's/^{\"id\":[^,]*,//' | grep -q $canary"
+}
+
+@test "medrat-tokenize says nothing of what is in a record" {
+    quiet_about_it medrat-tokenize -m vocab.txt
+}
+
+@test "medrat-rerank says nothing of what is in a record" {
+    quiet_about_it medrat-rerank --method bm25
+}
+
+@test "medrat-score and medrat-gen say nothing of what is in a record" {
+    need_models
+    quiet_about_it medrat-score
+    rm errors.jsonl out.jsonl stats.json
+    quiet_about_it medrat-gen --max-tokens 2
+}
