@@ -160,6 +160,34 @@ static void counts_the_length_of_a_word_in_characters(void **state)
     tokenizer_close(t);
 }
 
+/* U+1B44 (class 9) and U+302E (224) are spacing marks, so they stay; U+0316 (220) goes. */
+static void puts_marks_in_canonical_order(void **state)
+{
+    static const char vocab[] = "[UNK]\n[CLS]\n[SEP]\na\na\u1b44\u302e\n##a\na\u302e\n"
+                                "##\u1b44\n##\u302e\n";
+    struct buf text = {0};
+    struct tokens tokens = {0};
+    struct status status;
+    struct tokenizer *t;
+
+    (void)state;
+    write_folder(vocab, NULL, NULL);
+    t = tokenizer_open(folder, &status);
+    assert_non_null(t);
+    expect(t, "a\u302e\u1b44", "[CLS] a\u1b44\u302e [SEP]");
+    expect(t, "a\u302e\u0316\u1b44", "[CLS] a\u1b44\u302e [SEP]");
+    expect(t, "a\u302ea\u1b44", "[CLS] a\u302e ##a ##\u1b44 [SEP]"); /* a starter parts them */
+    for (int i = 0; i < 30; i++)
+        buf_append_string(&text, i == 0 ? "a\u302e" : "\u302e\u1b44");
+    tokenizer_encode(t, buf_text(&text), TOKENIZER_PLAIN, &tokens);
+    assert_int_equal(tokens.n, 1 + 29 + 30); /* all of one, then all of the other */
+    assert_int_equal(tokens.ids[29], tokens.ids[1]);
+    assert_int_equal(tokens.ids[30], tokens.ids[59]);
+    tokens_release(&tokens);
+    buf_release(&text);
+    tokenizer_close(t);
+}
+
 static void takes_special_tokens_by_the_names_of_the_configuration(void **state)
 {
     struct tokenizer *t;
@@ -311,6 +339,7 @@ int main(void)
         cmocka_unit_test(reads_its_options_from_tokenizer_config),
         cmocka_unit_test(reads_what_tokenizer_json_says_but_its_truncation),
         cmocka_unit_test(counts_the_length_of_a_word_in_characters),
+        cmocka_unit_test(puts_marks_in_canonical_order),
         cmocka_unit_test(takes_special_tokens_by_the_names_of_the_configuration),
         cmocka_unit_test(reads_a_bare_vocab_txt_with_any_line_ends),
         cmocka_unit_test(decodes_words_with_spaces_between),
