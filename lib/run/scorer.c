@@ -185,7 +185,10 @@ bool scorer_write(const struct scoring *scoring, struct buf *members, struct sta
     json_write_name(members, "tokens");
     json_write_uint(members, scoring->n_targets);
     json_write_name(members, "bytes");
-    json_write_uint(members, scoring->n_bytes);
+    if (scoring->scorer->model->tokenizer)
+        json_write_uint(members, scoring->n_bytes);
+    else
+        buf_append_string(members, "null");
     json_write_name(members, "loss");
     json_write_double(members, loss);
     json_write_name(members, "perplexity");

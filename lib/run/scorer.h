@@ -48,8 +48,8 @@ bool scorer_step(struct scorer *scorer, struct status *status) MUST_CHECK;
 struct scoring *scorer_next_done(struct scorer *scorer);
 void *scorer_owner(const struct scoring *scoring);
 
-/* Appends `"score":{"nll","tokens","bytes","loss","perplexity","truncated"[,"reason"]}`. False with
- * STATUS_INPUT if the model failed on it. */
+/* Appends `"score":{"nll","tokens","bytes","loss","perplexity","truncated"[,"reason"]}`; without
+ * a tokenizer bytes are null. False with STATUS_INPUT if the model failed on it. */
 bool scorer_write(const struct scoring *scoring, struct buf *members,
                   struct status *status) MUST_CHECK;
 

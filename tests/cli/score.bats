@@ -137,6 +137,13 @@ check_one_result() { # check_one_result IN COMMAND...
         "text text context prompt tokens[0] score - -" ]
 }
 
+@test "a model without a tokenizer scores tokens" {
+    tiny=$BATS_FILE_TMPDIR/tiny/mistral-f32
+    printf '%s\n' '{"tokens":[3,4,5]}' '{"text":"fever"}' >"$work/in"
+    run -1 score "$work/in"
+    jq -se '.[0].score.tokens == 2 and .[0].score.bytes == null and .[1].error.code == "no_tokenizer"' <<<"$output"
+}
+
 @test "sense is likelier than its shuffled words" {
     need_models
     [ "${MEDRAT_BUILD_CONFIG:-release}" = release ] || skip "real models run in release builds"
