@@ -36,13 +36,16 @@ REPLAYS = $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/%_replay)
 FIXTURES = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/golden/make_*.c))
 # What tests may share: golden rows (tests/golden/golden.h), small models (tests/golden/tiny.h).
 GOLDEN = $(BUILD)/tests/golden/libgolden.a
-BENCHES = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/bench_*.c))
+BENCHES = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
 
 V ?= 0
 Q = $(if $(filter 1,$(V)),,@)
 
 ## all       build the tools into build/$(config)/bin and their man pages (never needs the network)
 all: $(TOOLS) $(if $(shell command -v scdoc),$(MAN))
+
+## lib       build the static library alone
+lib: $(LIB)
 
 ## demo      fresh machine -> evidence on screen: installs what is missing, fetches the models, runs
 demo: deps models
@@ -55,7 +58,7 @@ demo: deps models
 check: deps models
 	$(Q)$(MAKE) --no-print-directory config=release tests
 	$(Q)$(MAKE) --no-print-directory config=sanitize tests
-	$(Q)prove --timer --exec tests/run.sh $(CHECKS)
+	$(Q)prove --jobs 2 --timer --exec tests/run.sh $(CHECKS)
 
 # What prove runs. A .bats file named inside a build folder is the one in tests/, run on that build.
 CHECKS = $(sort $(wildcard tests/*.bats tests/cli/*.bats)) \
@@ -122,9 +125,6 @@ help:
 	$(Q)sed -n 's/^## //p' Makefile
 
 # ---- how things are made
-
-## lib       build the static library alone
-lib: $(LIB)
 
 $(LIB): $(LIB_OBJ)
 	$(Q)rm -f $@

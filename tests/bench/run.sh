@@ -1,6 +1,7 @@
 #!/bin/sh
 # make bench: shares of this machine's own peak, probed in the same run, then peers that are found.
-# JSON lines on standard output. THREADS=N (default: what medrat takes) and OPS=1 (each operation
+# JSON lines on standard output; first, that no text takes a
+# tokenizer much longer than another of its length. THREADS=N (default: what medrat takes) and OPS=1 (each operation
 # on its own too, some minutes).
 set -eu
 cd "$(dirname "$0")/../.."
@@ -11,6 +12,7 @@ if [ ! -e "$models/smollm2" ] || [ ! -e "$models/minilm" ]; then
     exit 66
 fi
 threads=${THREADS:-$(nproc)}
+MEDRAT_MODELS=$models "$MEDRAT_BENCH/tokenizer_time_test"
 [ -z "${OPS:-}" ] || "$MEDRAT_BENCH/bench_ops" "$threads"
 "$MEDRAT_BENCH/bench_model" "$models/smollm2" "$models/minilm" "$threads" | tee build/bench.jsonl
 tests/bench/peers.sh "$models"/smollm2/*.gguf "$threads" <build/bench.jsonl
