@@ -1,8 +1,7 @@
 #!/bin/sh
-# make bench: shares of this machine's own peak, probed in the same run, then peers that are found.
-# JSON lines on standard output; first, that no text takes a
-# tokenizer much longer than another of its length. THREADS=N (default: what medrat takes) and OPS=1 (each operation
-# on its own too, some minutes).
+# make bench: that no text takes a tokenizer much longer than another of its length; then JSON lines
+# with shares of this machine's own peak, probed in the same run; then peers that are found.
+# THREADS=N (default: all processors), OPS=1 (each operation on its own too, some minutes).
 set -eu
 cd "$(dirname "$0")/../.."
 : "${MEDRAT_BIN:=build/release/bin}" "${MEDRAT_BENCH:=build/release/tests/bench}"
