@@ -1,20 +1,26 @@
-/* The caller publishes a loop, wakes the workers, takes items itself, and waits for the last one.
+/* The caller publishes a loop, takes items itself, and waits until all are done.
  *
- * Workers sleep on a condition between loops after a short spin: a forward pass publishes hundreds
+ * One word, the ticket, holds a number and the next item. Even numbers are loops, the odd number
+ * before one says that it is being written. An item is taken by counting the ticket up, which fails
+ * once the loop is over. So nobody waits for a worker that has not come: a machine with more to do
+ * than processors still finishes a loop with the threads that run.
+ *
+ * Workers sleep on a condition between loops after a short spin: a forward pass publishes thousands
  * of loops a second, and a futex round trip for each would cost more than many of them. The spin is
- * bounded by time on the processor (some microseconds), so that a machine under a quota does not
- * burn it. */
+ * bounded (some ten microseconds), so that a machine under a quota does not burn it. */
 #include "base/thread_pool.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 
-enum { SPINS = 2000 };
+enum { SPINS = 1000, ITEM_BITS = 32 };
 
 struct worker {
     struct thread_pool *pool;
@@ -29,26 +35,53 @@ struct thread_pool {
 
     pthread_mutex_t mutex;
     pthread_cond_t published; /* a new loop, or the end */
-    pthread_cond_t finished;  /* the last worker has left the loop */
-    bool closing;
+    pthread_cond_t finished;  /* the last item is done */
+    bool closing;             /* under the mutex */
+    atomic_int n_asleep;      /* workers that wait for `published` */
+    atomic_bool caller_waits; /* for `finished` */
 
-    /* the loop at hand; written under the mutex while no worker is inside */
-    thread_pool_run *run;
-    void *context;
-    size_t n_items;
-    atomic_size_t next_item;
-    atomic_uint generation; /* counts loops */
-    atomic_int n_inside;    /* workers that have not yet left this loop */
+    /* The loop at hand. They are read after the ticket and before it is counted up, and written
+     * while its number is odd: when the count succeeds, what was read belongs to the ticket's loop.
+     */
+    _Atomic(thread_pool_run *) run;
+    _Atomic(void *) context;
+    atomic_size_t n_items;
+    _Atomic uint64_t ticket; /* number << ITEM_BITS | next item */
+    atomic_size_t n_done;
 };
 
-static void take_items(struct thread_pool *pool, int thread)
+static uint32_t loop_of(uint64_t ticket)
 {
-    for (;;) {
-        const size_t item = atomic_fetch_add_explicit(&pool->next_item, 1, memory_order_relaxed);
+    return (uint32_t)(ticket >> ITEM_BITS);
+}
 
-        if (item >= pool->n_items)
+static void finish_item(struct thread_pool *pool, size_t n_items)
+{
+    if (atomic_fetch_add(&pool->n_done, 1) + 1 < n_items || !atomic_load(&pool->caller_waits))
+        return;
+    pthread_mutex_lock(&pool->mutex);
+    pthread_cond_signal(&pool->finished);
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+/* Items of this loop until there are none. */
+static void take_items(struct thread_pool *pool, uint32_t loop, int thread)
+{
+    uint64_t ticket = atomic_load(&pool->ticket);
+
+    while (loop_of(ticket) == loop && loop % 2 == 0) {
+        thread_pool_run *run = atomic_load_explicit(&pool->run, memory_order_acquire);
+        void *context = atomic_load_explicit(&pool->context, memory_order_acquire);
+        const size_t n_items = atomic_load_explicit(&pool->n_items, memory_order_acquire);
+        const uint32_t item = (uint32_t)ticket;
+
+        if (item >= n_items)
             return;
-        pool->run(pool->context, item, thread);
+        if (!atomic_compare_exchange_weak(&pool->ticket, &ticket, ticket + 1))
+            continue;
+        run(context, item, thread);
+        finish_item(pool, n_items);
+        ticket = atomic_load(&pool->ticket);
     }
 }
 
@@ -59,75 +92,87 @@ static void pause_briefly(void)
 #endif
 }
 
-/* Waits for a loop after `seen`; false at the end of the pool. */
-static bool wait_for_loop(struct thread_pool *pool, unsigned *seen)
+static uint32_t current_loop(struct thread_pool *pool)
 {
-    bool closing;
+    return loop_of(atomic_load(&pool->ticket));
+}
 
-    for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&pool->generation, memory_order_acquire) != *seen)
-            break;
+/* Waits for a loop after `seen`; false at the end of the pool. */
+static bool wait_for_loop(struct thread_pool *pool, uint32_t *seen)
+{
+    bool closing = false;
+
+    for (int i = 0; i < SPINS && current_loop(pool) == *seen; i++)
         pause_briefly();
+    if (current_loop(pool) == *seen) {
+        pthread_mutex_lock(&pool->mutex);
+        atomic_fetch_add(&pool->n_asleep, 1); /* before the look at the ticket: see publish */
+        while (current_loop(pool) == *seen && !pool->closing)
+            pthread_cond_wait(&pool->published, &pool->mutex);
+        atomic_fetch_sub(&pool->n_asleep, 1);
+        closing = pool->closing;
+        pthread_mutex_unlock(&pool->mutex);
     }
-    pthread_mutex_lock(&pool->mutex);
-    while (atomic_load(&pool->generation) == *seen && !pool->closing)
-        pthread_cond_wait(&pool->published, &pool->mutex);
-    closing = pool->closing;
-    *seen = atomic_load(&pool->generation);
-    pthread_mutex_unlock(&pool->mutex);
+    *seen = current_loop(pool);
     return !closing;
 }
 
 static void *work(void *argument)
 {
     struct worker *worker = argument;
-    struct thread_pool *pool = worker->pool;
-    unsigned seen = 0;
+    uint32_t seen = 0;
 
-    while (wait_for_loop(pool, &seen)) {
-        take_items(pool, worker->number);
-        if (atomic_fetch_sub_explicit(&pool->n_inside, 1, memory_order_acq_rel) == 1) {
-            pthread_mutex_lock(&pool->mutex);
-            pthread_cond_signal(&pool->finished);
-            pthread_mutex_unlock(&pool->mutex);
-        }
-    }
+    while (wait_for_loop(worker->pool, &seen))
+        take_items(worker->pool, seen, worker->number);
     return NULL;
 }
 
-static void wait_for_workers(struct thread_pool *pool)
+/* Makes a loop the one at hand. A worker that falls asleep counts itself and then looks at the
+ * ticket; here the ticket is set and then the count read: one of the two sees the other. */
+static uint32_t publish(struct thread_pool *pool, size_t n_items, thread_pool_run *run,
+                        void *context)
+{
+    const uint32_t loop = current_loop(pool) + 2;
+
+    atomic_store(&pool->ticket, (uint64_t)(loop - 1) << ITEM_BITS);
+    atomic_store_explicit(&pool->run, run, memory_order_release);
+    atomic_store_explicit(&pool->context, context, memory_order_release);
+    atomic_store_explicit(&pool->n_items, n_items, memory_order_release);
+    atomic_store_explicit(&pool->n_done, 0, memory_order_relaxed);
+    atomic_store(&pool->ticket, (uint64_t)loop << ITEM_BITS);
+    if (atomic_load(&pool->n_asleep) > 0) {
+        pthread_mutex_lock(&pool->mutex);
+        pthread_cond_broadcast(&pool->published);
+        pthread_mutex_unlock(&pool->mutex);
+    }
+    return loop;
+}
+
+static void wait_for_items(struct thread_pool *pool, size_t n_items)
 {
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&pool->n_inside, memory_order_acquire) == 0)
+        if (atomic_load(&pool->n_done) == n_items)
             return;
         pause_briefly();
     }
     pthread_mutex_lock(&pool->mutex);
-    while (atomic_load_explicit(&pool->n_inside, memory_order_acquire) != 0)
+    atomic_store(&pool->caller_waits, true); /* before the look at n_done: see finish_item */
+    while (atomic_load(&pool->n_done) != n_items)
         pthread_cond_wait(&pool->finished, &pool->mutex);
+    atomic_store(&pool->caller_waits, false);
     pthread_mutex_unlock(&pool->mutex);
 }
 
 void thread_pool_for(struct thread_pool *pool, size_t n_items, thread_pool_run *run, void *context)
 {
-    if (pool->n_threads == 1 || n_items == 1) {
+    assert(n_items <= UINT32_MAX);
+    if (pool->n_threads == 1 || n_items <= 1) {
         for (size_t item = 0; item < n_items; item++)
             run(context, item, 0);
         return;
     }
-    if (n_items == 0)
-        return;
-    pthread_mutex_lock(&pool->mutex);
-    pool->run = run;
-    pool->context = context;
-    pool->n_items = n_items;
-    atomic_store(&pool->next_item, 0);
-    atomic_store(&pool->n_inside, pool->n_threads - 1);
-    atomic_fetch_add_explicit(&pool->generation, 1, memory_order_release);
-    pthread_cond_broadcast(&pool->published);
-    pthread_mutex_unlock(&pool->mutex);
-    take_items(pool, 0);
-    wait_for_workers(pool);
+    take_items(pool, publish(pool, n_items, run, context), 0);
+    wait_for_items(pool, n_items);
 }
 
 /* Signals are for the thread that reads and writes: workers are born with all of them blocked. */
