@@ -17,21 +17,26 @@ enum { MAX_THREADS = 3 };
 
 /* --- linear: row i of any number of rows is row i alone --- */
 
-enum { LINEAR_MOST = 70, LINEAR_MANY = 400, LINEAR_OUTPUTS = 169 };
+/* 193 and 200 rows are three blocks; 53 outputs are four panels, the last with 5. */
+enum { LINEAR_MOST = 70, LINEAR_MANY = 200, LINEAR_OUTPUTS = 53 };
 
-static void multiply(const struct op_device *d, const struct tensor_view *w, const float *x, int n,
-                     float *got)
+static void multiply(const struct op_device *d, const struct matrix *m, const struct tensor_view *w,
+                     const float *x, int n, float *got)
 {
     const size_t n_x = (size_t)n * w->cols, n_y = (size_t)n * w->rows;
-    struct status status = {0};
-    struct matrix *m = d->op->upload(d->device, w, NULL, &status);
     float *on_x = op_upload(d, x, n_x), *y = op_guarded(d, NULL, n_y);
 
-    op_need(m != NULL, "matrix", &status);
     d->op->linear(d->device, y, on_x, m, NULL, n);
     assert_true(op_take(d, got, y, n_y));
     d->op->free(d->device, on_x);
-    d->op->free_matrix(d->device, m);
+}
+
+/* Row counts up to 70, all or every 7th, and more than a block. */
+static int next_count(int n, int step)
+{
+    if (n < LINEAR_MOST)
+        return n + step;
+    return n < 193 ? 193 : LINEAR_MANY;
 }
 
 static void linear_is_the_same(const char *set, const struct tensor_view *w)
@@ -39,20 +44,22 @@ static void linear_is_the_same(const char *set, const struct tensor_view *w)
     float *x = op_random(5, LINEAR_MANY * w->cols, 1);
     float *alone = memory_zeroed(LINEAR_MANY * w->rows, sizeof(float));
     float *got = memory_zeroed(LINEAR_MANY * w->rows, sizeof(float));
-    struct op_device one = op_device_open(set, 1);
 
-    for (size_t r = 0; r < LINEAR_MANY; r++)
-        multiply(&one, w, x + r * w->cols, 1, alone + r * w->rows);
-    op_device_close(&one);
     for (int threads = 1; threads <= MAX_THREADS; threads++) {
         struct op_device d = op_device_open(set, threads);
+        struct status status = {0};
+        struct matrix *m = d.op->upload(d.device, w, NULL, &status);
+        int n = 0;
 
-        for (int n = 1; n <= LINEAR_MOST + 2; n++) {
-            const int rows = n == LINEAR_MOST + 1 ? 193 : n == LINEAR_MOST + 2 ? LINEAR_MANY : n;
-
-            multiply(&d, w, x, rows, got);
-            assert_memory_equal(got, alone, (size_t)rows * w->rows * sizeof(float));
+        op_need(m != NULL, "matrix", &status);
+        for (size_t r = 0; threads == 1 && r < LINEAR_MANY; r++)
+            multiply(&d, m, w, x + r * w->cols, 1, alone + r * w->rows);
+        while (n < LINEAR_MANY) {
+            n = next_count(n, threads == 1 ? 1 : 7);
+            multiply(&d, m, w, x, n, got);
+            assert_memory_equal(got, alone, (size_t)n * w->rows * sizeof(float));
         }
+        d.op->free_matrix(d.device, m);
         op_device_close(&d);
     }
     free(x);
@@ -108,9 +115,9 @@ static void elementwise_operations_give_tails_the_same_bits(const char *set)
 
 /* --- attention: whole, token by token, in chunks, with others in the batch and in the cache --- */
 
-enum { N_TEXTS = 3, MAX_TOKENS = 210, N_LAYERS = 2, N_SLOTS = 7 };
+enum { N_TEXTS = 3, N_LAYERS = 2, N_SLOTS = 7 };
 
-static const int lengths[N_TEXTS] = {210, 65, 1};
+static const int lengths[N_TEXTS] = {150, 65, 1};
 
 struct text_run {
     const struct op_device *d;
@@ -133,11 +140,12 @@ static void step(struct text_run *run, const int n[N_TEXTS])
     const struct op_device *d = run->d;
     const size_t q_dim = (size_t)run->n_heads * (size_t)run->head_dim;
     const size_t kv_dim = (size_t)run->n_kv_heads * (size_t)run->head_dim;
+    const size_t n_rows = (size_t)(n[0] + n[1] + n[2]);
     struct segment segments[N_TEXTS];
     struct batch batch = {.segments = segments};
-    float *q = memory_zeroed(N_TEXTS * MAX_TOKENS * q_dim, sizeof(float)), *q_end = q;
-    float *k = memory_zeroed(N_TEXTS * MAX_TOKENS * kv_dim, sizeof(float)), *k_end = k;
-    float *v = memory_zeroed(N_TEXTS * MAX_TOKENS * kv_dim, sizeof(float)), *v_end = v;
+    float *q = memory_zeroed(n_rows * q_dim, sizeof(float)), *q_end = q;
+    float *k = memory_zeroed(n_rows * kv_dim, sizeof(float)), *k_end = k;
+    float *v = memory_zeroed(n_rows * kv_dim, sizeof(float)), *v_end = v;
     float *on_q, *on_k, *on_v, *out;
     struct status status = {0};
 
@@ -153,13 +161,13 @@ static void step(struct text_run *run, const int n[N_TEXTS])
         op_need(kv_cache_grow(run->kv, run->slot[i], run->done[i] + n[i], &status), "grow",
                 &status);
     }
-    on_q = op_upload(d, q, (size_t)batch.n_rows * q_dim);
-    on_k = op_upload(d, k, (size_t)batch.n_rows * kv_dim);
-    on_v = op_upload(d, v, (size_t)batch.n_rows * kv_dim);
-    out = op_guarded(d, NULL, (size_t)batch.n_rows * q_dim);
+    on_q = op_upload(d, q, n_rows * q_dim);
+    on_k = op_upload(d, k, n_rows * kv_dim);
+    on_v = op_upload(d, v, n_rows * kv_dim);
+    out = op_guarded(d, NULL, n_rows * q_dim);
     d->op->kv_append(d->device, run->kv, 1, on_k, on_v, &batch);
     d->op->attention(d->device, out, on_q, run->kv, 1, &batch, run->n_heads, true);
-    assert_true(op_take(d, q, out, (size_t)batch.n_rows * q_dim));
+    assert_true(op_take(d, q, out, n_rows * q_dim));
     q_end = q;
     for (int i = 0; i < N_TEXTS; i++) {
         memcpy(run->out[i] + (size_t)run->done[i] * q_dim, q_end,

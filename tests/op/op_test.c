@@ -315,7 +315,7 @@ static void rope_agrees_with_a_double_loop(const struct op_device *d)
 static void want_attention(double *want, const float *q, const float *k, const float *v,
                            size_t stride, size_t dim, int seen)
 {
-    double *scores = memory_zeroed((size_t)seen, sizeof(*scores)), max = -INFINITY, sum = 0;
+    double *scores = memory_zeroed((size_t)seen, sizeof(*scores)), max = -HUGE_VAL, sum = 0;
 
     for (int t = 0; t < seen; t++) {
         for (size_t i = 0; i < dim; i++)
