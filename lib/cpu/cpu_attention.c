@@ -68,52 +68,71 @@ static int n_visible(const struct attention_item *item, int row)
     return s->position + (item->first + row) / item->job->group + 1;
 }
 
-/* Rows [row, row + n) of the item against the block that begins at token `start`. */
-static void attend_tile(struct attention_item *item, int row, int n, const float *keys, int start)
+/* How many tokens of the block that begins at token `start` row `row` sees; may be none. */
+static int n_seen(const struct attention_item *item, int row, int start)
 {
-    const struct attention_job *job = item->job;
-    const struct cpu_kernels *kernels = job->device->kernels;
-    const size_t dim = (size_t)job->kv->head_dim, padded = (size_t)job->kv->padded_dim;
-    const float *values = keys + KV_BLOCK_TOKENS * padded;
-    const int most = min_int(n_visible(item, row + n - 1) - start, KV_BLOCK_TOKENS);
-    const int least = min_int(n_visible(item, row) - start, KV_BLOCK_TOKENS);
-    /* What all rows see is summed for all at once; the rest goes on from there, unless the set
-     * sums in a wider type than it stores: then rows that see different tokens go alone. */
-    const bool alone = kernels->chunk == SIZE_MAX && least < most;
-    const int common = least > 0 && !alone ? least : 0;
-    float *sums = item->sums + (size_t)row * padded;
+    const int left = n_visible(item, row) - start;
 
-    if (most <= 0)
-        return;
-    for (int t = 0; t < most; t += KV_LANES)
-        kernels->tile(item->scores + t, KV_BLOCK_TOKENS, KV_LANES, item->q + (size_t)row * padded,
-                      padded, n, keys + (size_t)t * padded, dim, false);
+    return left < 0 ? 0 : min_int(left, KV_BLOCK_TOKENS);
+}
+
+/* Products become weights, and the rows' sums so far shrink to the new maximum. */
+static void weigh(struct attention_item *item, int row, int n, int start)
+{
+    const struct cpu_kernels *kernels = item->job->device->kernels;
+    const size_t padded = (size_t)item->job->kv->padded_dim;
+
     for (int r = 0; r < n; r++) {
-        const int seen = min_int(n_visible(item, row + r) - start, KV_BLOCK_TOKENS);
-        float *row_sums = sums + (size_t)r * padded, shrink;
+        const int seen = n_seen(item, row + r, start);
+        float *sums = item->sums + (size_t)(row + r) * padded, shrink;
 
-        if (seen <= 0)
+        if (seen == 0)
             continue;
-        shrink = kernels->softmax_block(item->scores + r * KV_BLOCK_TOKENS, seen, job->factor,
+        shrink = kernels->softmax_block(item->scores + r * KV_BLOCK_TOKENS, seen, item->job->factor,
                                         &item->max[row + r], &item->total[row + r]);
         if (shrink != 1.0f)
-            kernels->scale(row_sums, row_sums, shrink, padded);
+            kernels->scale(sums, sums, shrink, padded);
     }
-    for (size_t c = 0; c < padded; c += KV_LANES) {
-        const float *panel = values + c * KV_BLOCK_TOKENS;
+}
 
+/* Adds the weighted values. What all rows see is summed for all at once and the rest goes on from
+ * there, unless the set sums in a wider type than it stores: then rows that see different tokens go
+ * alone. */
+static void add_values(struct attention_item *item, int row, int n, const float *values, int start)
+{
+    const struct cpu_kernels *kernels = item->job->device->kernels;
+    const size_t padded = (size_t)item->job->kv->padded_dim;
+    const int least = n_seen(item, row, start), most = n_seen(item, row + n - 1, start);
+    const int common = kernels->sums_in_double && least < most ? 0 : least;
+    float *sums = item->sums + (size_t)row * padded;
+
+    for (size_t c = 0; c < padded; c += KV_LANES, values += KV_LANES * KV_BLOCK_TOKENS) {
         if (common > 0)
-            kernels->tile(sums + c, padded, KV_LANES, item->scores, KV_BLOCK_TOKENS, n, panel,
+            kernels->tile(sums + c, padded, KV_LANES, item->scores, KV_BLOCK_TOKENS, n, values,
                           (size_t)common, true);
         for (int r = 0; r < n; r++) {
-            const int seen = min_int(n_visible(item, row + r) - start, KV_BLOCK_TOKENS);
+            const int seen = n_seen(item, row + r, start);
 
             if (seen > common)
                 kernels->tile(sums + (size_t)r * padded + c, padded, KV_LANES,
                               item->scores + r * KV_BLOCK_TOKENS + common, KV_BLOCK_TOKENS, 1,
-                              panel + (size_t)common * KV_LANES, (size_t)(seen - common), true);
+                              values + (size_t)common * KV_LANES, (size_t)(seen - common), true);
         }
     }
+}
+
+/* Rows [row, row + n) of the item against the block that begins at token `start`. */
+static void attend_tile(struct attention_item *item, int row, int n, const float *keys, int start)
+{
+    const size_t dim = (size_t)item->job->kv->head_dim, padded = (size_t)item->job->kv->padded_dim;
+    const int most = n_seen(item, row + n - 1, start);
+
+    for (int t = 0; t < most; t += KV_LANES)
+        item->job->device->kernels->tile(item->scores + t, KV_BLOCK_TOKENS, KV_LANES,
+                                         item->q + (size_t)row * padded, padded, n,
+                                         keys + (size_t)t * padded, dim, false);
+    weigh(item, row, n, start);
+    add_values(item, row, n, keys + KV_BLOCK_TOKENS * padded, start);
 }
 
 static void attend(struct attention_item *item)

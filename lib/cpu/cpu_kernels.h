@@ -21,6 +21,8 @@ struct cpu_kernels {
     /* Columns of a panel that are expanded and multiplied at a time, a multiple of QUANT_BLOCK;
      * sums of several chunks go on from y's floats. SIZE_MAX: all of them. */
     size_t chunk;
+    /* Sums are wider than the floats they are stored in: where one is cut shows in its bits. */
+    bool sums_in_double;
 
     /* w[k][16] = columns [first, first + n) of a panel as floats; first a multiple of QUANT_BLOCK,
      * n as well or up to the last column. w is aligned to 64. Never asked for F32. */

@@ -108,6 +108,7 @@ static float scalar_softmax_block(float *scores, int n_seen, float factor, float
 const struct cpu_kernels cpu_kernels_scalar = {
     .name = "scalar",
     .chunk = SIZE_MAX,
+    .sums_in_double = true,
     .expand = scalar_expand,
     .tile = scalar_tile,
     .rmsnorm = scalar_rmsnorm,

@@ -90,11 +90,12 @@ TILE(1)
 TILE(2)
 TILE(3)
 TILE(4)
-TILE(5) TILE(6)
+TILE(5)
+TILE(6)
 #undef TILE
 
-    static tile_function *const tiles[TILE_ROWS + 1] = {NULL,   tile_1, tile_2, tile_3,
-                                                        tile_4, tile_5, tile_6};
+static tile_function *const tiles[TILE_ROWS + 1] = {NULL,   tile_1, tile_2, tile_3,
+                                                    tile_4, tile_5, tile_6};
 
 /* The last panel of a matrix may have less than 16 columns: by way of a whole tile. */
 static void multiply_part(float *y, size_t y_stride, int n_cols, const float *x, size_t x_stride,
