@@ -111,8 +111,10 @@ can_inject() {
 
 @test "a signal in full flow cuts no line" {
     for after in 0.02 0.05 0.1; do
+        rm -f "$work/flow"
         env --default-signal=INT medrat-tokenize -m "$vocab" - < <(yes "$one") >"$work/flow" 2>/dev/null 3>&- &
         tool=$!
+        until_true test -s "$work/flow" # it is in full flow, however slow its start
         sleep "$after"
         kill -TERM "$tool" 2>/dev/null
         status=0
