@@ -6,7 +6,7 @@
  * computes an output and when, never the order of its sum. */
 #include "cpu/cpu_device.h"
 
-enum { MAX_GROUP = 8, ITEMS_PER_THREAD = 4 };
+enum { MAX_GROUP = 8, ITEMS_PER_THREAD = 4, CACHE_LINE = 64 };
 
 /* Rows that share one expansion of the weights: their chunk stays in the second-level cache. */
 #ifndef LINEAR_ROWS
@@ -49,20 +49,52 @@ size_t cpu_linear_scratch(const struct cpu_kernels *kernels, size_t cols)
     return chunk_of(kernels, cols) * PANEL_ROWS;
 }
 
-/* The block's rows times a chunk of one panel; x points at the chunk of its first row. */
+/* Bytes of a panel that are wanted soon. */
+struct ahead {
+    const uint8_t *at;
+    size_t size;
+};
+
+/* Columns [k, k + chunk) of a panel; nothing beyond the last column. */
+static struct ahead chunk_bytes(const struct linear_job *job, size_t panel, size_t k)
+{
+    const struct matrix *m = job->matrix;
+    const size_t left = k < m->cols ? m->cols - k : 0, n = left < job->chunk ? left : job->chunk;
+    const size_t block = dtype_block_elements(m->dtype);
+    const size_t block_size = dtype_block_bytes(m->dtype) * PANEL_ROWS;
+
+    return (struct ahead){m->data + panel * m->panel_size + k / block * block_size,
+                          n / block * block_size};
+}
+
+/* Asks for the next n bytes, for the second-level cache. */
+static void ask_for(struct ahead *ahead, size_t n)
+{
+    n = n < ahead->size ? n : ahead->size;
+    for (size_t i = 0; i < n; i += CACHE_LINE)
+        __builtin_prefetch(ahead->at + i, 0, 2);
+    ahead->at += n;
+    ahead->size -= n;
+}
+
+/* The block's rows times a chunk of one panel; x points at the chunk of its first row. What comes
+ * next is fetched meanwhile, a share with each tile. */
 static void multiply_panel(const struct linear_job *job, size_t panel, const float *x,
-                           size_t first_row, size_t n_rows, const float *w, size_t n_k, bool go_on)
+                           size_t first_row, size_t n_rows, const float *w, size_t n_k, bool go_on,
+                           struct ahead ahead)
 {
     const size_t x_stride = job->matrix->cols;
     const size_t y_stride = job->matrix->rows, left = y_stride - panel * PANEL_ROWS;
     const size_t n_tiles = ceil_div(n_rows, TILE_ROWS);
     const int n_cols = left < PANEL_ROWS ? (int)left : PANEL_ROWS;
     float *y = job->y + first_row * y_stride + panel * PANEL_ROWS;
+    const size_t share_ahead = ceil_div(ahead.size / CACHE_LINE, n_tiles) * CACHE_LINE;
     int rows = (int)(n_rows / n_tiles) + 1; /* of the first tiles; the others have one less */
 
     for (size_t t = 0; t < n_tiles; t++) {
         if (t == n_rows % n_tiles)
             rows--;
+        ask_for(&ahead, share_ahead);
         job->device->kernels->tile(y, y_stride, n_cols, x, x_stride, rows, w, n_k, go_on);
         y += (size_t)rows * y_stride;
         x += (size_t)rows * x_stride;
@@ -91,12 +123,14 @@ static void multiply_block(const struct linear_job *job, size_t row, size_t n_ro
 
         for (size_t p = first; p < end; p++) {
             const float *w = scratch;
+            const struct ahead ahead =
+                p + 1 < end ? chunk_bytes(job, p + 1, k) : chunk_bytes(job, first, k + job->chunk);
 
             if (m->dtype == DTYPE_F32)
                 w = (const float *)(const void *)(m->data + p * m->panel_size) + k * PANEL_ROWS;
             else
                 job->device->kernels->expand(scratch, m, p, k, n_k);
-            multiply_panel(job, p, x, row, n_rows, w, n_k, k > 0);
+            multiply_panel(job, p, x, row, n_rows, w, n_k, k > 0, ahead);
         }
     }
 }
