@@ -50,7 +50,6 @@ static const struct cli_option options[] = {
     COMMON_SEED_ROW(args),
     {.kind = CLI_HEADING, .help = "Model"},
     COMMON_MODEL_ROW(args, "the demo model smollm2"),
-    COMMON_DEVICE_ROW(args),
     COMMON_THREADS_ROW(args),
     COMMON_BATCH_ROW(args),
     COMMON_RECORD_OPTIONS(args),

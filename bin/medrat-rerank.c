@@ -6,14 +6,15 @@
 #include "cli/common_options.h"
 #include "cli/model_path.h"
 #include "cli/process.h"
-#include "compute/backend.h"
 #include "rank/reranker.h"
+#include "run/engine.h"
 
 static struct common_args args = COMMON_ARGS_INIT;
 static const char *encoder_option;
 static int method; /* enum rerank_method */
 static int window = -1;
 static struct reranker reranker;
+static struct engine engine; /* without a device for bm25 */
 
 static bool parse_cut(void *value, const char *argument, struct status *status)
 {
@@ -89,6 +90,8 @@ static void release(void *self, struct job *job)
 static void stats(void *self, struct buf *members)
 {
     reranker_stats(self, members);
+    if (engine.device)
+        engine_write_stats(&engine, members);
 }
 
 static void check_usage(const struct cli_operands *operands)
@@ -101,22 +104,18 @@ static void check_usage(const struct cli_operands *operands)
     cli_die(&tool, &status);
 }
 
-static bool open_encoder(struct encoder **encoder, struct status *status)
+static bool open_encoder(struct status *status)
 {
-    const struct device_options device_options = {.n_threads = common_options_threads(&args)};
-    const struct backend *backend = backend_find("cpu", status);
-    struct device *device;
     struct buf path = {0};
 
-    if (!backend || !model_path_resolve(encoder_option, "minilm", args.quiet, &path, status))
-        return false;
-    device = backend->open(&device_options, status);
-    *encoder = device ? encoder_open(path.data, backend, device, status) : NULL;
+    if (model_path_resolve(encoder_option, "minilm", args.quiet, &path, status) &&
+        engine_open_device(&engine, "cpu", args.threads, status))
+        reranker.encoder = encoder_open(path.data, engine.backend, engine.device, status);
     buf_release(&path);
-    if (*encoder && args.verbose)
-        fprintf(stderr, "%s: encoder %s on %s\n", tool.name, encoder_name(*encoder),
-                backend->describe(device));
-    return *encoder != NULL;
+    if (reranker.encoder && args.verbose)
+        fprintf(stderr, "%s: encoder %s on %s\n", tool.name, encoder_name(reranker.encoder),
+                engine.backend->describe(engine.device));
+    return reranker.encoder != NULL;
 }
 
 int main(int argc, char **argv)
@@ -143,7 +142,7 @@ int main(int argc, char **argv)
     reranker.method = (enum rerank_method)method;
     reranker.window = window < 0 ? method == RERANK_METEORA : (size_t)window;
     reranker.batch = (size_t)args.batch;
-    if (method != RERANK_BM25 && !open_encoder(&reranker.encoder, &status))
+    if (method != RERANK_BM25 && !open_encoder(&status))
         cli_die(&tool, &status);
     return stream_run(&stream, &stream_tool);
 }

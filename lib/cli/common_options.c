@@ -3,10 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cpu_count.h"
 #include "base/number.h"
 
-const char *const common_options_devices[] = {"cpu", "auto", NULL};
 const char *const common_options_on_error[] = {"emit", "skip", "fail", NULL};
 const char *const common_options_existing[] = {"error", "replace", "keep", NULL};
 const char *const common_options_format[] = {"jsonl", "lines", NULL};
@@ -101,9 +99,4 @@ void common_options_stream(const struct cli_tool *tool, struct common_args *args
         cli_no_input(tool);
     if (!stream_check(stream, &status))
         cli_die(tool, &status);
-}
-
-int common_options_threads(const struct common_args *args)
-{
-    return args->threads > 0 ? args->threads : cpu_count().threads;
 }

@@ -37,8 +37,7 @@ struct common_args {
     bool quiet, verbose;
     const char *query;
     const char *model;
-    int device;  /* index into common_options_devices */
-    int threads; /* 0: common_options_threads decides */
+    int threads; /* 0: as many as the machine gives */
     int batch;
     uint64_t seed;
 };
@@ -48,7 +47,6 @@ struct common_args {
         .max_line = STREAM_MAX_LINE_DEFAULT, .progress = -1, .batch = 16                           \
     }
 
-extern const char *const common_options_devices[];  /* cpu, auto */
 extern const char *const common_options_on_error[]; /* emit, skip, fail */
 extern const char *const common_options_existing[]; /* error, replace, keep */
 extern const char *const common_options_format[];   /* jsonl, lines */
@@ -61,12 +59,6 @@ cli_parse_function common_options_expect;           /* N or FILE into struct com
         .name = "model", .letter = 'm', .kind = CLI_STRING, .value = &(args).model,                \
         .argument = "PATH", .fallback = preset,                                                    \
         .help = "the model: a folder, a file, or the name of an installed model"                   \
-    }
-
-#define COMMON_DEVICE_ROW(args)                                                                    \
-    {                                                                                              \
-        .name = "device", .kind = CLI_CHOICE, .value = &(args).device, .argument = "NAME",         \
-        .choices = common_options_devices, .help = "where to compute"                              \
     }
 
 #define COMMON_THREADS_ROW(args)                                                                   \
@@ -178,8 +170,5 @@ cli_parse_function common_options_expect;           /* N or FILE into struct com
  * with a message when options do not fit together or a file cannot be read. */
 void common_options_stream(const struct cli_tool *tool, struct common_args *args,
                            const struct cli_operands *operands, struct stream_options *stream);
-
-/* --threads, else what the machine gives (base/cpu_count.h). */
-int common_options_threads(const struct common_args *args);
 
 #endif

@@ -3,8 +3,8 @@
 #include "base/cpu_count.h"
 #include "formats/json_write.h"
 
-bool engine_open(struct engine *e, const char *model_path, const char *device_name, int threads,
-                 struct status *status)
+bool engine_open_device(struct engine *e, const char *device_name, int threads,
+                        struct status *status)
 {
     struct device_options options;
 
@@ -14,7 +14,13 @@ bool engine_open(struct engine *e, const char *model_path, const char *device_na
     if (!e->backend)
         return false;
     e->device = e->backend->open(&options, status);
-    if (e->device)
+    return e->device != NULL;
+}
+
+bool engine_open(struct engine *e, const char *model_path, const char *device_name, int threads,
+                 struct status *status)
+{
+    if (engine_open_device(e, device_name, threads, status))
         e->model = model_open(model_path, e->backend, e->device, status);
     if (!e->model) {
         engine_close(e);
@@ -33,8 +39,10 @@ void engine_close(struct engine *e)
 
 void engine_write_stats(const struct engine *e, struct buf *members)
 {
-    json_write_name(members, "model");
-    json_write_string(members, text_of(e->model->name));
+    if (e->model) {
+        json_write_name(members, "model");
+        json_write_string(members, text_of(e->model->name));
+    }
     json_write_name(members, "device");
     json_write_string(members, text_of(e->backend->describe(e->device)));
     json_write_name(members, "threads");

@@ -111,7 +111,7 @@ n_tokens() { # n_tokens OPTION...
         run -64 medrat-score "--$option=1"
     done
     for tool in $tools; do
-        for option in adapter resume shard compare; do # of later versions
+        for option in adapter resume shard compare device; do # of later versions
             run -64 "$tool" "--$option=1"
         done
     done

@@ -159,7 +159,8 @@ cough() {
 }
 
 @test "statistics count records, passages and what was selected" {
-    rerank --stats "$work/stats" "$questions" >"$work/out"
+    rerank --threads 2 --stats "$work/stats" "$questions" >"$work/out"
+    every '.threads == 2 and (.device | contains("2 threads"))' "$work/stats"
     jq -e --slurpfile out "$work/out" '.passages == ([$out[].passages[]] | length) and .selected == ([$out[].selection.n] | add)
         and .method == "meteora" and .cut == "elbow" and .window == 1 and .without_rationales == 0 and .encoder_tokens > 0' "$work/stats"
 }
