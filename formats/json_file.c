@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mapped_file.h"
+#include "formats/json_kind.h"
 
 /* Levels of brackets outside strings, ahead of jansson's own parse, which recurses. */
 static size_t depth_of(struct text bytes)
@@ -74,27 +75,6 @@ json_t *json_file_read(const char *path, unsigned flags, struct status *status)
     return value;
 }
 
-static const char *type_of(const json_t *value)
-{
-    switch (json_typeof(value)) {
-    case JSON_OBJECT:
-        return "an object";
-    case JSON_ARRAY:
-        return "an array";
-    case JSON_STRING:
-        return "a string";
-    case JSON_INTEGER:
-    case JSON_REAL:
-        return "a number";
-    case JSON_TRUE:
-    case JSON_FALSE:
-        return "a boolean";
-    case JSON_NULL:
-        break;
-    }
-    return "null";
-}
-
 /* The member, or NULL: then *ok says whether it may be absent. */
 static const json_t *member(const json_t *object, const char *key, bool *found, bool *ok,
                             struct status *status)
@@ -122,7 +102,7 @@ bool json_file_int(const json_t *object, const char *key, int64_t min, int64_t m
     if (!json_is_integer(item))
         return status_fail(status, STATUS_CONFIG,
                            "%s: must be an integer from %" PRId64 " to %" PRId64 ", is %s", key,
-                           min, max, json_is_real(item) ? "no integer" : type_of(item));
+                           min, max, json_kind(item));
     number = json_integer_value(item);
     if (number < min || number > max)
         return status_fail(status, STATUS_CONFIG,
@@ -143,7 +123,7 @@ bool json_file_number(const json_t *object, const char *key, double min, double 
         return ok;
     if (!json_is_number(item))
         return status_fail(status, STATUS_CONFIG, "%s: must be a number from %g to %g, is %s", key,
-                           min, max, type_of(item));
+                           min, max, json_kind(item));
     number = json_number_value(item);
     if (!(number >= min && number <= max))
         return status_fail(status, STATUS_CONFIG, "%s: must be a number from %g to %g, is %g", key,
@@ -162,7 +142,7 @@ bool json_file_bool(const json_t *object, const char *key, bool *value, bool *fo
         return ok;
     if (!json_is_boolean(item))
         return status_fail(status, STATUS_CONFIG, "%s: must be true or false, is %s", key,
-                           type_of(item));
+                           json_kind(item));
     *value = json_is_true(item);
     return true;
 }
@@ -177,7 +157,7 @@ bool json_file_string(const json_t *object, const char *key, const char **value,
         return ok;
     if (!json_is_string(item))
         return status_fail(status, STATUS_CONFIG, "%s: must be a string, is %s", key,
-                           type_of(item));
+                           json_kind(item));
     *value = json_string_value(item);
     return true;
 }

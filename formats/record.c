@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "formats/json_kind.h"
 #include "formats/json_write.h"
 
 /* The schema's names, the only ones a message may repeat: any other name is text of the record. */
@@ -249,33 +250,11 @@ bool record_fail_missing(const struct record *record, const char *member, struct
     return record_fail(record, status, "missing", member, "member '%s' is missing", member);
 }
 
-static const char *type_name(const json_t *value)
-{
-    switch (json_typeof(value)) {
-    case JSON_OBJECT:
-        return "an object";
-    case JSON_ARRAY:
-        return "a list";
-    case JSON_STRING:
-        return "a string";
-    case JSON_INTEGER:
-        return "an integer";
-    case JSON_REAL:
-        return "a number";
-    case JSON_TRUE:
-    case JSON_FALSE:
-        return "a boolean";
-    case JSON_NULL:
-        break;
-    }
-    return "null";
-}
-
 bool record_fail_type(const struct record *record, const char *member, const char *wanted,
                       const json_t *got, struct status *status)
 {
     return record_fail(record, status, "type", member, "member '%s': expected %s, got %s", member,
-                       wanted, type_name(got));
+                       wanted, json_kind(got));
 }
 
 /* The member, NULL if it is absent or null. */

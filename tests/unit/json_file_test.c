@@ -127,7 +127,7 @@ static void gets_members_by_type_and_range(void **state)
     assert_true(json_file_bool(root, "t", &yes, NULL, &status));
     assert_true(yes);
     assert_false(json_file_bool(root, "i", &yes, NULL, &status));
-    assert_string_equal(status.message, "i: must be true or false, is a number");
+    assert_string_equal(status.message, "i: must be true or false, is an integer");
     assert_true(json_file_string(root, "s", &string, NULL, &status));
     assert_string_equal(string, "x");
     assert_false(json_file_string(root, "t", &string, NULL, &status));
