@@ -42,6 +42,26 @@ make_vocab() { # make_vocab FILE
     } >"$1"
 }
 
+# The small models of tests/golden/tiny.h, in FOLDER.
+make_tiny() { # make_tiny FOLDER
+    mkdir -p "$1"
+    "$MEDRAT_BUILD/tests/golden/make_tiny" "$1"
+}
+
+# The same bytes for every batch size, thread count and order of input; $work/alone keeps them.
+check_one_result() { # check_one_result IN COMMAND...
+    local in=$1 batch
+    shift
+    "$@" --batch 1 --threads 1 "$in" >"$work/alone"
+    for batch in 3 8; do
+        "$@" --batch $batch --threads 2 "$in" | cmp - "$work/alone"
+    done
+    "$@" --batch 8 --threads 1 "$in" | cmp - "$work/alone"
+    "$@" --batch 1 --threads 2 "$in" | cmp - "$work/alone"
+    tac "$in" >"$work/backwards"
+    "$@" --batch 5 --threads 2 "$work/backwards" | tac | cmp - "$work/alone"
+}
+
 # Waits for a condition, 10 seconds at most.
 until_true() {
     local tries=0

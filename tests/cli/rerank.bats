@@ -6,8 +6,7 @@ bats_require_minimum_version 1.5.0
 load common
 
 setup_file() {
-    mkdir -p "$BATS_FILE_TMPDIR/tiny"
-    "$MEDRAT_BUILD/tests/golden/make_tiny" "$BATS_FILE_TMPDIR/tiny"
+    make_tiny "$BATS_FILE_TMPDIR/tiny"
     cd "$BATS_TEST_DIRNAME/../.."
     jq -c '. + {rationales: ["Look for measured numbers.", " ", "The passage names the cause."]}' \
         examples/questions.jsonl >"$BATS_FILE_TMPDIR/questions.jsonl"

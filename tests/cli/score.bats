@@ -6,8 +6,7 @@ bats_require_minimum_version 1.5.0
 load common
 
 setup_file() {
-    mkdir -p "$BATS_FILE_TMPDIR/tiny"
-    "$MEDRAT_BUILD/tests/golden/make_tiny" "$BATS_FILE_TMPDIR/tiny"
+    make_tiny "$BATS_FILE_TMPDIR/tiny"
 }
 
 setup() {
@@ -21,17 +20,9 @@ score() {
     medrat-score -q -m "$tiny" "$@"
 }
 
-check_one_result() { # check_one_result IN COMMAND...
-    local in=$1 batch
-    shift
-    "$@" --batch 1 --threads 1 "$in" >"$work/alone"
-    for batch in 3 8; do
-        "$@" --batch $batch --threads 2 "$in" | cmp - "$work/alone"
-    done
-    "$@" --batch 8 --threads 1 "$in" | cmp - "$work/alone"
-    "$@" --batch 1 --threads 2 "$in" | cmp - "$work/alone"
-    tac "$in" >"$work/backwards"
-    "$@" --batch 5 --threads 2 "$work/backwards" | tac | cmp - "$work/alone"
+# One result, and of scores that differ, so that a mix-up would show.
+one_result() { # one_result IN COMMAND...
+    check_one_result "$@"
     [ "$(jq .score.nll "$work/alone" | sort -u | wc -l)" -gt 5 ]
 }
 
@@ -39,7 +30,7 @@ check_one_result() { # check_one_result IN COMMAND...
     for i in $(seq 20); do
         printf '{"id":%d,"text":"%s fever %d"}\n' "$i" "$(printf 'pain and %.0s' $(seq $((i * i % 37))))" "$i"
     done >"$work/in"
-    check_one_result "$work/in" score
+    one_result "$work/in" score
     head -n 8 "$work/in" >"$work/eight"
     MEDRAT_KERNELS=scalar score --batch 1 "$work/eight" >"$work/alone"
     MEDRAT_KERNELS=scalar score --batch 8 --threads 2 "$work/eight" | cmp - "$work/alone"
@@ -47,10 +38,9 @@ check_one_result() { # check_one_result IN COMMAND...
 
 @test "one result on the real model" {
     need_models
-    [ "${MEDRAT_BUILD_CONFIG:-release}" = release ] || skip "real models run in release builds"
     jq -c '{id, text: (.query + " " + (.passages[:2] | map(.text? // .) | join(" ")))}' examples/questions.jsonl |
         head -n 8 >"$work/in"
-    check_one_result "$work/in" medrat-score -q --max-length 100
+    one_result "$work/in" medrat-score -q --max-length 100
 }
 
 @test "the score has its members, and they agree" {
@@ -146,7 +136,6 @@ check_one_result() { # check_one_result IN COMMAND...
 
 @test "sense is likelier than its shuffled words" {
     need_models
-    [ "${MEDRAT_BUILD_CONFIG:-release}" = release ] || skip "real models run in release builds"
     printf '%s\n' '{"text":"Aspirin is used to treat pain, fever and inflammation."}' \
         '{"text":"fever used inflammation. to is pain, treat Aspirin and"}' >"$work/in"
     run -0 medrat-score -q "$work/in"

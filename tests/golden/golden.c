@@ -183,6 +183,30 @@ void golden_device_close(struct golden_device *d)
     *d = (struct golden_device){0};
 }
 
+bool golden_engine_open(struct golden_engine *e, const char *kernels, const char *model_path,
+                        int n_slots)
+{
+    const struct scheduler_options options = {.n_slots = n_slots, .threads = 2};
+    struct status status = {0};
+
+    *e = (struct golden_engine){0};
+    if (!golden_device_open(&e->device, kernels, options.threads))
+        return false;
+    e->model = model_open(model_path, e->device.backend, e->device.device, &status);
+    golden_need(e->model != NULL, model_path, &status);
+    golden_need(model_need_tokenizer(e->model, &status), model_path, &status);
+    e->scheduler = scheduler_open(e->model, &options, &status);
+    golden_need(e->scheduler != NULL, model_path, &status);
+    return true;
+}
+
+void golden_engine_close(struct golden_engine *e)
+{
+    scheduler_close(e->scheduler);
+    model_close(e->model);
+    golden_device_close(&e->device);
+}
+
 void golden_tiny_make(struct buf *folder)
 {
     const char *tmp = getenv("TMPDIR");

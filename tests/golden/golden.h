@@ -45,6 +45,17 @@ struct golden_device {
 bool golden_device_open(struct golden_device *d, const char *kernels, int n_threads);
 void golden_device_close(struct golden_device *d);
 
+/* A device with a language model, which has a tokenizer, and a scheduler of n_slots sequences on
+ * two threads. False as golden_device_open. */
+struct golden_engine {
+    struct golden_device device;
+    struct model *model;
+    struct scheduler *scheduler;
+};
+bool golden_engine_open(struct golden_engine *e, const char *kernels, const char *model_path,
+                        int n_slots);
+void golden_engine_close(struct golden_engine *e);
+
 /* The kernel sets that golden tests run on, the oracle first. */
 enum { GOLDEN_N_KERNELS = 2 };
 extern const char *const golden_kernels[GOLDEN_N_KERNELS];

@@ -110,27 +110,18 @@ static void submit(struct scheduler *scheduler, const struct model *model, json_
 
 static void answers_agree(const char *kernels, size_t n_prompts)
 {
-    const struct scheduler_options options = {.n_slots = 6, .threads = 2};
-    struct golden_device d;
-    struct status status = {0};
+    struct golden_engine e;
     struct compared c = {0};
 
-    if (!golden_device_open(&d, kernels, 2))
+    if (!golden_engine_open(&e, kernels, model_path, 6))
         return;
-    struct model *model = model_open(model_path, d.backend, d.device, &status);
-    golden_need(model != NULL, model_path, &status);
-    golden_need(model_need_tokenizer(model, &status), model_path, &status);
-    struct scheduler *scheduler = scheduler_open(model, &options, &status);
-    golden_need(scheduler != NULL, model_path, &status);
 
     for (size_t i = 0; i < n_prompts; i++)
-        submit(scheduler, model, json_array_get(rows, i));
-    golden_run(scheduler, compare, &c);
+        submit(e.scheduler, e.model, json_array_get(rows, i));
+    golden_run(e.scheduler, compare, &c);
     printf("# %d answers, %d to their end, %d tokens\n", c.n_sequences, c.n_whole, c.n_equal);
     assert_int_equal(c.n_sequences, n_prompts);
-    scheduler_close(scheduler);
-    model_close(model);
-    golden_device_close(&d);
+    golden_engine_close(&e);
 }
 
 static void greedy_answers_agree_with_transformers_on_the_avx2_kernels(void **state)

@@ -98,22 +98,15 @@ static void submit(struct scheduler *scheduler, const struct model *model, json_
 
 static void losses_agree(const char *kernels, size_t n_texts)
 {
-    const struct scheduler_options options = {.n_slots = 8, .threads = 2};
-    struct golden_device d;
-    struct status status = {0};
+    struct golden_engine e;
     struct compared c = {0};
 
-    if (!golden_device_open(&d, kernels, 2))
+    if (!golden_engine_open(&e, kernels, model_path, 8))
         return;
-    struct model *model = model_open(model_path, d.backend, d.device, &status);
-    golden_need(model != NULL, model_path, &status);
-    golden_need(model_need_tokenizer(model, &status), model_path, &status);
-    struct scheduler *scheduler = scheduler_open(model, &options, &status);
-    golden_need(scheduler != NULL, model_path, &status);
 
     for (size_t i = 0; i < n_texts; i++)
-        submit(scheduler, model, json_array_get(loss_rows, i));
-    golden_run(scheduler, compare, &c);
+        submit(e.scheduler, e.model, json_array_get(loss_rows, i));
+    golden_run(e.scheduler, compare, &c);
     printf("# %zu texts, %d tokens: mean difference %.2g nats, mean absolute %.2g, worst text "
            "%.2g, worst token %.2g\n",
            n_texts, c.n, c.sum / c.n, c.sum_absolute / c.n, c.worst_text, c.worst_token);
@@ -121,9 +114,7 @@ static void losses_agree(const char *kernels, size_t n_texts)
     /* The absolute mean: errors of either sign must not cancel. */
     assert_true(c.sum_absolute / c.n < max_mean_difference);
     assert_true(c.worst_text < max_text_difference);
-    scheduler_close(scheduler);
-    model_close(model);
-    golden_device_close(&d);
+    golden_engine_close(&e);
 }
 
 static void losses_of_real_texts_agree_with_transformers_on_the_avx2_kernels(void **state)
