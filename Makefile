@@ -32,6 +32,7 @@ TOOLS = $(TOOL_NAMES:%=$(BUILD)/bin/%)
 MAN = $(TOOL_NAMES:%=$(BUILD)/man/%.1)
 C_TESTS = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c tests/op/*_test.c))
 FUZZ_NAMES = $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZERS = $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/%_fuzz)
 REPLAYS = $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/%_replay)
 FIXTURES = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/golden/make_*.c))
 # What tests may share: golden rows (tests/golden/golden.h), small models (tests/golden/tiny.h).
@@ -48,6 +49,7 @@ all: $(TOOLS) $(if $(shell command -v scdoc),$(MAN))
 lib: $(LIB)
 
 ## demo      fresh machine -> evidence on screen: installs what is missing, fetches the models, runs
+demo: NEED = demo
 demo: deps models
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)mkdir -p build/demo
@@ -58,13 +60,14 @@ demo: deps models
 check: deps models
 	$(Q)$(MAKE) --no-print-directory config=release tests
 	$(Q)$(MAKE) --no-print-directory config=sanitize tests
+	$(Q)$(MAKE) --no-print-directory config=fuzz CC=clang fuzzers
 	$(Q)prove --jobs 2 --timer --exec tests/run.sh $(CHECKS)
 
 # What prove runs. A .bats file named inside a build folder is the one in tests/, run on that build.
 CHECKS = $(sort $(wildcard tests/*.bats tests/cli/*.bats)) \
     $(C_TESTS:$(BUILD)/%=build/release/%) \
     $(C_TESTS:$(BUILD)/%=build/sanitize/%) $(REPLAYS:$(BUILD)/%=build/sanitize/%) \
-    $(SANITIZED_BATS:%=build/sanitize/%)
+    $(SANITIZED_BATS:%=build/sanitize/%) $(FUZZERS:$(BUILD)/%=build/fuzz/%)
 # Real models run on the release build only: rerank_sets has no other test.
 SANITIZED_BATS = $(filter-out %/rerank_sets.bats,$(sort $(wildcard tests/cli/*.bats)))
 
@@ -76,7 +79,7 @@ $(BUILD)/tests/cli/%.bats: tests/cli/%.bats
 
 ## deps      install the Debian packages that building, testing and fetching need
 deps:
-	$(Q)CC='$(CC)' .make/deps.sh
+	$(Q)CC='$(CC)' .make/deps.sh $(NEED)
 
 ## models    fetch the demo models into models/ (once, checksums verified)
 models:
@@ -88,11 +91,13 @@ bench: all $(BENCHES)
 
 ## fuzz      fuzz one parser: make fuzz TARGET=jsonl [SECONDS=60]
 SECONDS ?= 60
-fuzz:
+fuzz: deps
 	$(Q)$(MAKE) --no-print-directory config=fuzz CC=clang build/fuzz/tests/fuzz/$(TARGET)_fuzz
 	$(Q)mkdir -p build/fuzz/corpus/$(TARGET)
 	$(Q)build/fuzz/tests/fuzz/$(TARGET)_fuzz -max_total_time=$(SECONDS) -timeout=10 \
-	    -artifact_prefix=build/fuzz/ build/fuzz/corpus/$(TARGET) tests/fuzz/corpus/$(TARGET)
+	    -artifact_prefix=build/fuzz/$(TARGET)- build/fuzz/corpus/$(TARGET) tests/fuzz/corpus/$(TARGET)
+
+fuzzers: $(FUZZERS)
 
 ## golden    make the golden files again (needs the Python packages that tests/golden/README.md names)
 golden:
@@ -168,6 +173,6 @@ $(BUILD)/tests/golden/make_%: $(BUILD)/tests/golden/make_%.o $(GOLDEN) $(LIB)
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-.PHONY: all lib demo check tests deps models bench fuzz golden install uninstall format clean help
+.PHONY: all lib demo check tests deps models bench fuzz fuzzers golden install uninstall format clean help
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)

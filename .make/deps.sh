@@ -1,10 +1,15 @@
 #!/bin/sh
 # Installs the Debian packages that building, testing and fetching need, and says which.
 # Each package is probed by what it brings (a command, a header), so other systems pass too.
+# `deps.sh demo` leaves out what only `make check` and `make fuzz` need and is large.
 # Nothing is missing: silent, and neither root nor a network is needed.
 set -u
 
 have_command() { command -v "$1" >/dev/null 2>&1; }
+have_fuzzer() { # clang comes without its runtime libraries
+    echo 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return n == 0 || *d; }' |
+        clang -fsanitize=fuzzer,address -x c - -o /dev/null 2>/dev/null
+}
 have_header() { echo "#include <$1>" | ${CC:-cc} -E -x c - >/dev/null 2>&1; }
 
 missing=
@@ -36,6 +41,11 @@ need man-db have_command man
 need strace have_command strace
 need bsdutils have_command script
 need git have_command git
+# fuzzing
+if [ "${1-}" != demo ]; then
+    need clang have_command clang
+    need libclang-rt-dev have_fuzzer
+fi
 
 [ -n "$missing" ] || exit 0
 if ! have_command apt-get; then
