@@ -5,6 +5,7 @@
 
 #include "base/mapped_file.h"
 #include "formats/json_kind.h"
+#include "formats/tensor_file.h"
 
 /* Levels of brackets outside strings, ahead of jansson's own parse, which recurses. */
 static size_t depth_of(struct text bytes)
@@ -160,4 +161,42 @@ bool json_file_string(const json_t *object, const char *key, const char **value,
                            json_kind(item));
     *value = json_string_value(item);
     return true;
+}
+
+bool json_file_size(const json_t *object, const char *key, int max, int *value, bool *found,
+                    struct status *status)
+{
+    int64_t number = *value;
+
+    if (!json_file_int(object, key, 1, max, &number, found, status))
+        return false;
+    *value = (int)number;
+    return true;
+}
+
+const char *json_file_shown(const char *name)
+{
+    return tensor_file_name_ok(text_of(name)) ? name : "?";
+}
+
+bool json_file_must_be_false(const json_t *object, const char *key, struct status *status)
+{
+    bool value = false, found;
+
+    if (!json_file_bool(object, key, &value, &found, status))
+        return false;
+    return !value || status_fail(status, STATUS_CONFIG, "%s: true is not supported", key);
+}
+
+bool json_file_must_be(const json_t *object, const char *key, const char *wanted,
+                       struct status *status)
+{
+    const char *value = wanted;
+    bool found;
+
+    if (!json_file_string(object, key, &value, &found, status))
+        return false;
+    return strcmp(value, wanted) == 0 ||
+           status_fail(status, STATUS_CONFIG, "%s: '%s' is not supported, only '%s'", key,
+                       json_file_shown(value), wanted);
 }

@@ -41,5 +41,18 @@ bool json_file_bool(const json_t *object, const char *key, bool *value, bool *fo
 /* *value points into the object. */
 bool json_file_string(const json_t *object, const char *key, const char **value, bool *found,
                       struct status *status) MUST_CHECK;
+/* An integer from 1 to max, as an int. */
+bool json_file_size(const json_t *object, const char *key, int max, int *value, bool *found,
+                    struct status *status) MUST_CHECK;
+
+/* Refuse by name a member that is there and not false, or not the string `wanted`. */
+bool json_file_must_be_false(const json_t *object, const char *key,
+                             struct status *status) MUST_CHECK;
+bool json_file_must_be(const json_t *object, const char *key, const char *wanted,
+                       struct status *status) MUST_CHECK;
+
+/* A name out of a file as a message may show it: itself, or "?" if it has control characters or is
+ * too long. */
+const char *json_file_shown(const char *name);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "formats/bert_config.h"
 #include "formats/json_file.h"
 
 /* Far above every model that we know, far below what could overflow a product of two in size_t. */
@@ -13,11 +14,10 @@ enum {
     MAX_DIM = 1 << 16,
     MAX_LAYERS = 1 << 10,
     MAX_HEADS = 1 << 10,
-    MAX_HEAD_DIM = 1 << 10,
+    MAX_HEAD_DIM = MODEL_CONFIG_MAX_HEAD_DIM,
     MAX_FFN_DIM = 1 << 20,
     MAX_VOCAB = 1 << 22,
     MAX_POSITIONS = 1 << 24,
-    MAX_TYPES = 1 << 10,
 };
 
 /* What transformers takes when a Llama or Mistral config.json leaves the member out. */
@@ -35,19 +35,15 @@ static const struct {
     const char *class_name; /* in "architectures" */
     const char *model_type;
     enum architecture architecture;
+    bool classifies;
 } models[] = {
-    {"LlamaForCausalLM", "llama", ARCH_LLAMA},
-    {"MistralForCausalLM", "mistral", ARCH_LLAMA},
-    {"BertModel", "bert", ARCH_BERT},
+    {"LlamaForCausalLM", "llama", ARCH_LLAMA, false},
+    {"MistralForCausalLM", "mistral", ARCH_LLAMA, false},
+    {"BertModel", "bert", ARCH_BERT, false},
+    {"BertForSequenceClassification", "bert", ARCH_BERT, true},
 };
 
 #define N_MODELS (sizeof(models) / sizeof(models[0]))
-
-/* A name out of the file as a message may show it: without control characters. */
-static const char *shown(const char *name)
-{
-    return tensor_file_name_ok(text_of(name)) ? name : "?";
-}
 
 /* ---- what both sources share ------------------------------------------------------------- */
 
@@ -95,44 +91,6 @@ static bool add_eos(struct model_config *c, int64_t id, const char *key, struct 
 
 /* ---- config.json ------------------------------------------------------------------------- */
 
-/* An integer member from 1 to max; found as in json_file_int. */
-static bool get_int(const json_t *root, const char *key, int max, int *value, bool *found,
-                    struct status *status)
-{
-    int64_t number = *value;
-
-    if (!json_file_int(root, key, 1, max, &number, found, status))
-        return false;
-    *value = (int)number;
-    return true;
-}
-
-/* Refuse a member that must be false, or absent. */
-static bool must_be_false(const json_t *root, const char *key, struct status *status)
-{
-    bool value = false, found;
-
-    if (!json_file_bool(root, key, &value, &found, status))
-        return false;
-    if (value)
-        return status_fail(status, STATUS_CONFIG, "%s: true is not supported", key);
-    return true;
-}
-
-/* Refuse a string member that is there and not `wanted`. */
-static bool must_be(const json_t *root, const char *key, const char *wanted, struct status *status)
-{
-    const char *value = wanted;
-    bool found;
-
-    if (!json_file_string(root, key, &value, &found, status))
-        return false;
-    if (strcmp(value, wanted) != 0)
-        return status_fail(status, STATUS_CONFIG, "%s: '%s' is not supported, only '%s'", key,
-                           shown(value), wanted);
-    return true;
-}
-
 static bool find_class(const json_t *root, const char **name, struct status *status)
 {
     const json_t *list = json_object_get(root, "architectures");
@@ -167,24 +125,26 @@ static bool read_architecture(struct model_config *c, const json_t *root, struct
     }
     if (i == N_MODELS && class_name)
         return status_fail(status, STATUS_CONFIG, "architectures: '%s' is not supported",
-                           shown(class_name));
+                           json_file_shown(class_name));
     if (i == N_MODELS || (model_type && strcmp(model_type, models[i].model_type) != 0))
         return status_fail(status, STATUS_CONFIG, "model_type: '%s' is not supported%s%s",
-                           shown(model_type), class_name ? " with " : "",
+                           json_file_shown(model_type), class_name ? " with " : "",
                            class_name ? class_name : "");
     c->architecture = models[i].architecture;
+    c->n_labels = models[i].classifies; /* how many, bert_config_read says */
     snprintf(c->model_type, sizeof(c->model_type), "%s", models[i].model_type);
     return true;
 }
 
 static bool read_sizes(struct model_config *c, const json_t *root, struct status *status)
 {
-    return get_int(root, "hidden_size", MAX_DIM, &c->dim, NULL, status) &&
-           get_int(root, "num_hidden_layers", MAX_LAYERS, &c->n_layers, NULL, status) &&
-           get_int(root, "num_attention_heads", MAX_HEADS, &c->n_heads, NULL, status) &&
-           get_int(root, "intermediate_size", MAX_FFN_DIM, &c->ffn_dim, NULL, status) &&
-           get_int(root, "vocab_size", MAX_VOCAB, &c->vocab_size, NULL, status) &&
-           get_int(root, "max_position_embeddings", MAX_POSITIONS, &c->max_seq_len, NULL, status);
+    return json_file_size(root, "hidden_size", MAX_DIM, &c->dim, NULL, status) &&
+           json_file_size(root, "num_hidden_layers", MAX_LAYERS, &c->n_layers, NULL, status) &&
+           json_file_size(root, "num_attention_heads", MAX_HEADS, &c->n_heads, NULL, status) &&
+           json_file_size(root, "intermediate_size", MAX_FFN_DIM, &c->ffn_dim, NULL, status) &&
+           json_file_size(root, "vocab_size", MAX_VOCAB, &c->vocab_size, NULL, status) &&
+           json_file_size(root, "max_position_embeddings", MAX_POSITIONS, &c->max_seq_len, NULL,
+                          status);
 }
 
 /* One object of rope settings: transformers 4 has rope_scaling beside rope_theta, 5 has all in
@@ -199,8 +159,8 @@ static bool read_rope_object(struct model_config *c, const json_t *root, const c
         return true;
     if (!json_is_object(rope))
         return status_fail(status, STATUS_CONFIG, "%s: must be an object", key);
-    if (!must_be(rope, "rope_type", "default", status) ||
-        !must_be(rope, "type", "default", status) ||
+    if (!json_file_must_be(rope, "rope_type", "default", status) ||
+        !json_file_must_be(rope, "type", "default", status) ||
         !json_file_number(rope, "rope_theta", MIN_THETA, MAX_THETA, &c->rope_theta, &found, status))
         return status_context(status, "%s", key);
     return true;
@@ -235,7 +195,7 @@ static bool read_sliding_window(const struct model_config *c, const json_t *root
 
     if (strcmp(c->model_type, "mistral") == 0 && !json_object_get(root, "sliding_window"))
         window = DEFAULT_SLIDING_WINDOW;
-    if (!get_int(root, "sliding_window", INT_MAX, &window, &found, status))
+    if (!json_file_size(root, "sliding_window", INT_MAX, &window, &found, status))
         return false;
     if (window < c->max_seq_len)
         return status_fail(status, STATUS_CONFIG,
@@ -287,8 +247,8 @@ static bool read_llama(struct model_config *c, const json_t *root, struct status
     bool found;
 
     c->n_kv_heads = c->n_heads;
-    if (!get_int(root, "num_key_value_heads", MAX_HEADS, &c->n_kv_heads, &found, status) ||
-        !get_int(root, "head_dim", MAX_HEAD_DIM, &c->head_dim, &found, status) ||
+    if (!json_file_size(root, "num_key_value_heads", MAX_HEADS, &c->n_kv_heads, &found, status) ||
+        !json_file_size(root, "head_dim", MAX_HEAD_DIM, &c->head_dim, &found, status) ||
         (!found && !derive_head_dim(c, "hidden_size", "num_attention_heads", status)) ||
         !check_heads(c, "num_attention_heads", "num_key_value_heads", "head_dim", status))
         return false;
@@ -296,28 +256,10 @@ static bool read_llama(struct model_config *c, const json_t *root, struct status
         !json_file_bool(root, "tie_word_embeddings", &c->tied_embeddings, &found, status))
         return false;
     c->norm_eps = (float)eps;
-    return must_be(root, "hidden_act", "silu", status) &&
-           must_be_false(root, "attention_bias", status) &&
-           must_be_false(root, "mlp_bias", status) && read_rope(c, root, status) &&
+    return json_file_must_be(root, "hidden_act", "silu", status) &&
+           json_file_must_be_false(root, "attention_bias", status) &&
+           json_file_must_be_false(root, "mlp_bias", status) && read_rope(c, root, status) &&
            read_sliding_window(c, root, status) && read_special_ids(c, root, status);
-}
-
-static bool read_bert(struct model_config *c, const json_t *root, struct status *status)
-{
-    double eps;
-
-    c->n_kv_heads = c->n_heads;
-    c->bos_id = -1;
-    c->tied_embeddings = true; /* no output matrix */
-    if (!derive_head_dim(c, "hidden_size", "num_attention_heads", status) ||
-        !get_int(root, "type_vocab_size", MAX_TYPES, &c->type_vocab_size, NULL, status) ||
-        !json_file_number(root, "layer_norm_eps", MIN_EPS, MAX_EPS, &eps, NULL, status))
-        return false;
-    c->norm_eps = (float)eps;
-    return must_be(root, "hidden_act", "gelu", status) &&
-           must_be(root, "position_embedding_type", "absolute", status) &&
-           must_be_false(root, "is_decoder", status) &&
-           must_be_false(root, "add_cross_attention", status);
 }
 
 static bool refuse_quantized(const json_t *root, struct status *status)
@@ -329,7 +271,7 @@ static bool refuse_quantized(const json_t *root, struct status *status)
         return true;
     return status_fail(status, STATUS_CONFIG,
                        "quantization_config: checkpoints quantised by '%s' are not supported",
-                       method ? shown(method) : "?");
+                       method ? json_file_shown(method) : "?");
 }
 
 bool model_config_from_json(struct model_config *config, const json_t *root, struct status *status)
@@ -339,7 +281,7 @@ bool model_config_from_json(struct model_config *config, const json_t *root, str
         return status_fail(status, STATUS_CONFIG, "must be an object");
     return read_architecture(config, root, status) && refuse_quantized(root, status) &&
            read_sizes(config, root, status) &&
-           (config->architecture == ARCH_BERT ? read_bert(config, root, status)
+           (config->architecture == ARCH_BERT ? bert_config_read(config, root, status)
                                               : read_llama(config, root, status));
 }
 

@@ -1,9 +1,9 @@
 /* What a model is made of: the numbers of config.json or of a GGUF file's keys, checked.
  *
- * Read are LlamaForCausalLM, MistralForCausalLM and BertModel in the spellings of transformers 4
- * and 5, and GGUF files of the architecture llama. What the engine does not compute (rope scaling,
- * a sliding window that bites, biases, other activations, quantised checkpoints, other
- * architectures) is refused by name.
+ * Read are LlamaForCausalLM, MistralForCausalLM, BertModel and BertForSequenceClassification in
+ * the spellings of transformers 4 and 5, and GGUF files of the architecture llama. What the engine
+ * does not compute (rope scaling, a sliding window that bites, biases, other activations, quantised
+ * checkpoints, other architectures) is refused by name.
  */
 #ifndef FORMATS_MODEL_CONFIG_H
 #define FORMATS_MODEL_CONFIG_H
@@ -15,10 +15,17 @@
 #include "formats/gguf.h"
 
 #define MODEL_CONFIG_MAX_EOS_IDS 8
+#define MODEL_CONFIG_MAX_HEAD_DIM 1024 /* widest head that is computed */
 
 enum architecture {
     ARCH_LLAMA, /* decoder: RMSNorm, rotary positions, SwiGLU. Llama and Mistral */
-    ARCH_BERT,  /* encoder: LayerNorm behind the sum, learned positions, GELU by erf */
+    ARCH_BERT,  /* encoder: LayerNorm behind the sum, learned positions */
+};
+
+enum activation {                       /* between the two halves of BERT's MLP */
+                  ACTIVATION_GELU,      /* by erf */
+                  ACTIVATION_GELU_TANH, /* its approximation */
+                  ACTIVATION_RELU,
 };
 
 struct model_config {
@@ -27,13 +34,15 @@ struct model_config {
 
     int dim; /* width of the residual stream */
     int n_layers;
-    int n_heads;         /* query heads */
-    int n_kv_heads;      /* divides n_heads; BERT: n_heads */
-    int head_dim;        /* even for ARCH_LLAMA; n_heads * head_dim need not be dim */
-    int ffn_dim;         /* width between the two halves of the MLP */
-    int vocab_size;      /* rows of the embedding */
-    int max_seq_len;     /* positions that the model was made for */
-    int type_vocab_size; /* BERT's token types; 0 for ARCH_LLAMA */
+    int n_heads;                /* query heads */
+    int n_kv_heads;             /* divides n_heads; BERT: n_heads */
+    int head_dim;               /* even for ARCH_LLAMA; n_heads * head_dim need not be dim */
+    int ffn_dim;                /* width between the two halves of the MLP */
+    int vocab_size;             /* rows of the embedding */
+    int max_seq_len;            /* positions that the model was made for */
+    int type_vocab_size;        /* BERT's token types; 0 for ARCH_LLAMA */
+    int n_labels;               /* of a BERT's classifier; 0: it has none */
+    enum activation activation; /* ARCH_BERT */
 
     float norm_eps;
     double rope_theta;    /* 0 for ARCH_BERT */

@@ -9,11 +9,6 @@
 
 #define MIN_SEQ_LENGTH 3 /* [CLS], one token, [SEP] */
 
-static const char *shown(const char *name)
-{
-    return tensor_file_name_ok(text_of(name)) ? name : "?";
-}
-
 /* The JSON object or array in folder/sub/name. NULL with *absent set if there is no such file. */
 static json_t *read_json(const char *folder, const char *sub, const char *name, struct buf *path,
                          bool *absent, struct status *status)
@@ -70,7 +65,7 @@ static bool check_transformer(const json_t *transformer, const json_t *tokenizer
             return false;
         if (strcmp(value, known[i].wanted) != 0)
             return status_fail(status, STATUS_CONFIG, "%s: '%s' is not supported, only '%s'",
-                               known[i].key, shown(value), known[i].wanted);
+                               known[i].key, json_file_shown(value), known[i].wanted);
     }
     if (!json_file_bool(transformer, "do_lower_case", &lower, &found, status) ||
         !json_file_bool(tokenizer, "do_lower_case", &tokenizer_lower, &found, status))
@@ -121,7 +116,8 @@ static bool check_pooling_flags(const json_t *pooling, struct status *status)
             continue;
         if (!json_is_false(value))
             return status_fail(status, STATUS_CONFIG,
-                               "%s: must be false, only pooling by mean is supported", shown(key));
+                               "%s: must be false, only pooling by mean is supported",
+                               json_file_shown(key));
     }
     return true;
 }
@@ -138,7 +134,7 @@ static bool check_pooling_mode(const json_t *pooling, struct status *status)
     if (!json_is_string(mode) || strcmp(json_string_value(mode), "mean") != 0)
         return status_fail(status, STATUS_CONFIG,
                            "pooling_mode: '%s' is not supported, only 'mean'",
-                           json_is_string(mode) ? shown(json_string_value(mode)) : "?");
+                           json_is_string(mode) ? json_file_shown(json_string_value(mode)) : "?");
     return true;
 }
 
@@ -189,7 +185,7 @@ static bool read_normalize(struct sbert_config *config, const char *folder, cons
         ok = json_file_string(root, keys[i], &value, &found, status) &&
              (strcmp(value, "sentence_embedding") == 0 ||
               status_fail(status, STATUS_CONFIG, "%s: '%s' is not supported", keys[i],
-                          shown(value)));
+                          json_file_shown(value)));
     }
     if (!ok)
         status_prefix(status, "%s", path->data);
@@ -228,10 +224,10 @@ static bool check_module(const json_t *modules, size_t i, const char **sub, stru
         return status_fail(status, STATUS_CONFIG,
                            "module %zu: '%s' is not supported, only Transformer, Pooling, "
                            "Normalize in this order",
-                           i, shown(type));
+                           i, json_file_shown(type));
     if (!safe_path(*sub))
         return status_fail(status, STATUS_CONFIG, "module %zu: path '%s' leads out of the folder",
-                           i, shown(*sub));
+                           i, json_file_shown(*sub));
     if (i == TRANSFORMER && (*sub)[0])
         return status_fail(status, STATUS_CONFIG,
                            "module 0: a transformer in the folder '%s' is not supported", *sub);
@@ -276,7 +272,7 @@ static bool check_settings(const char *folder, int dim, struct buf *path, struct
         if (!prompt || prompt[0])
             ok = status_fail(status, STATUS_CONFIG,
                              "default_prompt_name: prompts are not supported, found '%s'",
-                             shown(name));
+                             json_file_shown(name));
     }
     if (!ok)
         status_prefix(status, "%s", path->data);

@@ -81,6 +81,11 @@ struct backend {
     void (*silu_mul)(struct device *d, float *y, const float *gate, const float *up, size_t count);
     /* y = y / 2 * (1 + erf(y / sqrt(2))), the exact form (BERT's "gelu") */
     void (*gelu)(struct device *d, float *y, size_t count);
+    /* y = y / 2 * (1 + tanh(sqrt(2 / pi) * (y + 0.044715 y^3))), its approximation */
+    void (*gelu_tanh)(struct device *d, float *y, size_t count);
+    /* y = max(y, 0) */
+    void (*relu)(struct device *d, float *y, size_t count);
+    void (*tanh)(struct device *d, float *y, size_t count);
     /* Rotates pairs (i, i + head_dim / 2) of each head by positions[row] * theta^(-2i / head_dim).
      * x: [n][n_heads][head_dim], head_dim even */
     void (*rope)(struct device *d, float *x, const int32_t *positions, int n, int n_heads,

@@ -57,6 +57,9 @@ void cpu_layernorm(struct device *d, float *y, const float *x, const float *weig
 void cpu_add(struct device *d, float *y, const float *x, size_t count);
 void cpu_silu_mul(struct device *d, float *y, const float *gate, const float *up, size_t count);
 void cpu_gelu(struct device *d, float *y, size_t count);
+void cpu_gelu_tanh(struct device *d, float *y, size_t count);
+void cpu_relu(struct device *d, float *y, size_t count);
+void cpu_tanh(struct device *d, float *y, size_t count);
 void cpu_rope(struct device *d, float *x, const int32_t *positions, int n, int n_heads,
               int head_dim, double theta);
 void cpu_gather_rows(struct device *d, float *y, const float *x, const int32_t *rows, int n,

@@ -134,6 +134,61 @@ void cpu_gelu(struct device *d, float *y, size_t count)
     for_rows(d, &job, count, 1);
 }
 
+/* y / 2 * (1 + tanh(u)) = y * sigmoid(2u), 2u = y * t with t = 2 sqrt(2 / pi) (1 + 0.044715 y^2):
+ * a silu of 2u, times 1 / t. */
+static void run_gelu_tanh(const struct rows_job *job, size_t first, size_t end)
+{
+    enum { STEP = 256 };
+    float gate[STEP], up[STEP];
+
+    for (size_t at = first; at < end; at += STEP) {
+        const size_t n = end - at < STEP ? end - at : STEP;
+        float *y = job->y + at;
+
+        for (size_t i = 0; i < n; i++) {
+            const float t = 1.5957691f + 0.071354816f * (y[i] * y[i]);
+
+            gate[i] = y[i] * t;
+            up[i] = 1.0f / t;
+        }
+        job->device->kernels->silu_mul(y, gate, up, n);
+    }
+}
+
+void cpu_gelu_tanh(struct device *d, float *y, size_t count)
+{
+    struct rows_job job = {.run = run_gelu_tanh, .y = y};
+
+    for_rows(d, &job, count, 1);
+}
+
+static void run_relu(const struct rows_job *job, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i++)
+        job->y[i] = job->y[i] < 0.0f ? 0.0f : job->y[i]; /* NaN stays */
+}
+
+void cpu_relu(struct device *d, float *y, size_t count)
+{
+    struct rows_job job = {.run = run_relu, .y = y};
+
+    for_rows(d, &job, count, 1);
+}
+
+/* One row a text asks for it: libm is fast enough. */
+static void run_tanh(const struct rows_job *job, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i++)
+        job->y[i] = (float)tanh((double)job->y[i]);
+}
+
+void cpu_tanh(struct device *d, float *y, size_t count)
+{
+    struct rows_job job = {.run = run_tanh, .y = y};
+
+    for_rows(d, &job, count, 1);
+}
+
 static float *grow_floats(float *old, size_t n)
 {
     return n <= SIZE_MAX / sizeof(*old) ? realloc(old, n * sizeof(*old)) : NULL;

@@ -89,6 +89,21 @@ static void embed(struct bert *b, const struct batch *batch)
                   b->config.norm_eps);
 }
 
+static void activate(struct bert *b, float *y, size_t count)
+{
+    switch (b->config.activation) {
+    case ACTIVATION_GELU:
+        b->backend->gelu(b->device, y, count);
+        break;
+    case ACTIVATION_GELU_TANH:
+        b->backend->gelu_tanh(b->device, y, count);
+        break;
+    case ACTIVATION_RELU:
+        b->backend->relu(b->device, y, count);
+        break;
+    }
+}
+
 static void layer(struct bert *b, const struct batch *batch, const struct bert_layer *w)
 {
     const struct backend *op = b->backend;
@@ -107,7 +122,7 @@ static void layer(struct bert *b, const struct batch *batch, const struct bert_l
     op->layernorm(d, b->x, b->x, w->attention_output_norm.weight, w->attention_output_norm.bias, n,
                   c->dim, c->norm_eps);
     op->linear(d, b->inner, b->x, w->intermediate.weight, w->intermediate.bias, n);
-    op->gelu(d, b->inner, (size_t)n * (size_t)c->ffn_dim);
+    activate(b, b->inner, (size_t)n * (size_t)c->ffn_dim);
     op->linear(d, b->added, b->inner, w->output.weight, w->output.bias, n);
     op->add(d, b->x, b->added, count);
     op->layernorm(d, b->x, b->x, w->output_norm.weight, w->output_norm.bias, n, c->dim,

@@ -2,7 +2,7 @@
  *
  *   x = layernorm(word[token] + position[position] + type[type])
  *   each layer:  x = layernorm(x + output(attention(query(x), key(x), value(x))))
- *                x = layernorm(x + output(gelu(intermediate(x))))
+ *                x = layernorm(x + output(activation(intermediate(x))))
  */
 #ifndef MODEL_BERT_H
 #define MODEL_BERT_H

@@ -45,6 +45,12 @@ static bool open_model(struct encoder *e, const char *path, const struct backend
                    c->model_type);
         goto out;
     }
+    if (c->n_labels > 0) {
+        status_set(status, STATUS_CONFIG,
+                   "%s: is a classifier of texts (BertForSequenceClassification), not an encoder",
+                   path);
+        goto out;
+    }
     e->dim = c->dim;
     weights_identity(&files, path, e->name, sizeof(e->name));
     if (!sbert_config_read(&e->pooling, path, c->dim, c->max_seq_len, status))

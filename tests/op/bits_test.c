@@ -90,7 +90,7 @@ static void elementwise_operations_give_tails_the_same_bits(const char *set)
 {
     enum { MOST = 67 };
     float *x = op_random(8, MOST, 6), *z = op_random(9, MOST, 3);
-    float whole[2][MOST], got[MOST];
+    float whole[3][MOST], got[MOST];
     struct op_device d = op_device_open(set, 1);
     float *on_z = op_upload(&d, z, MOST);
 
@@ -106,6 +106,11 @@ static void elementwise_operations_give_tails_the_same_bits(const char *set)
         assert_true(op_take(&d, n == MOST ? whole[1] : got, y, n));
         if (n < MOST)
             assert_memory_equal(got, whole[1], n * sizeof(float));
+        y = op_guarded(&d, x, n);
+        d.op->gelu_tanh(d.device, y, n);
+        assert_true(op_take(&d, n == MOST ? whole[2] : got, y, n));
+        if (n < MOST)
+            assert_memory_equal(got, whole[2], n * sizeof(float));
     }
     d.op->free(d.device, on_z);
     op_device_close(&d);

@@ -212,7 +212,7 @@ static void norms_agree_with_double_loops(const struct op_device *d)
     }
 }
 
-enum elementwise { ADD, SILU_MUL, GELU };
+enum elementwise { ADD, SILU_MUL, GELU, GELU_TANH, RELU, TANH };
 
 static double want_element(enum elementwise op, double x, double y)
 {
@@ -221,14 +221,46 @@ static double want_element(enum elementwise op, double x, double y)
         return x + y;
     case SILU_MUL:
         return x / (1 + exp(-x)) * y;
-    default:
+    case GELU:
         return x / 2 * (1 + erf(x / sqrt(2.0)));
+    case GELU_TANH:
+        return x / (1 + exp(-2 * sqrt(2 / acos(-1.0)) * (x + 0.044715 * x * x * x)));
+    case RELU:
+        return fmax(x, 0);
+    default:
+        return tanh(x);
+    }
+}
+
+static void run_element(const struct op_device *d, enum elementwise op, float *y, float *z,
+                        size_t n)
+{
+    switch (op) {
+    case ADD:
+        d->op->add(d->device, y, z, n);
+        break;
+    case SILU_MUL:
+        d->op->silu_mul(d->device, y, y, z, n);
+        break;
+    case GELU:
+        d->op->gelu(d->device, y, n);
+        break;
+    case GELU_TANH:
+        d->op->gelu_tanh(d->device, y, n);
+        break;
+    case RELU:
+        d->op->relu(d->device, y, n);
+        break;
+    case TANH:
+        d->op->tanh(d->device, y, n);
+        break;
     }
 }
 
 static void elementwise_case(const struct op_device *d, enum elementwise op, size_t n, double width)
 {
-    static const char *const names[] = {"add", "silu_mul", "gelu"};
+    static const char *const names[] = {"add", "silu_mul", "gelu", "gelu_tanh", "relu", "tanh"};
+    const bool gelu = op == GELU || op == GELU_TANH;
     float *x = op_random(41, n, width), *z = op_random(42, n, 3);
     float *got = memory_zeroed(n, sizeof(*got)), *on_z = op_guarded(d, z, n);
     float *y = op_guarded(d, x, n);
@@ -236,20 +268,15 @@ static void elementwise_case(const struct op_device *d, enum elementwise op, siz
 
     for (size_t i = 0; i < n; i++)
         want[i] = want_element(op, (double)x[i], (double)z[i]);
-    if (op == ADD)
-        d->op->add(d->device, y, on_z, n);
-    else if (op == SILU_MUL)
-        d->op->silu_mul(d->device, y, y, on_z, n);
-    else
-        d->op->gelu(d->device, y, n);
+    run_element(d, op, y, on_z, n);
     assert_true(op_take(d, got, y, n));
-    if (op != GELU || n >= 64) /* a few results may all be next to nothing */
+    if (!gelu || n >= 64) /* a few results may all be next to nothing */
         compare(d, names[op], got, want, n, elementwise_nmse);
     /* Each element as well, not only the large ones. A result that cancels (1 + erf) or is below
      * e^-87 may be off by as much of x. */
     for (size_t i = 0; i < n; i++) {
-        const double slack = (1e-7 + (fabs((double)x[i]) > 80 ? 1e-30 : 0)) *
-                             (op == GELU ? fabs((double)x[i]) : 1e-30);
+        const double slack =
+            (1e-7 + (fabs((double)x[i]) > 80 ? 1e-30 : 0)) * (gelu ? fabs((double)x[i]) : 1e-30);
 
         assert_true(fabs((double)got[i] - want[i]) <= 5e-7 * fabs(want[i]) + slack);
     }
@@ -268,6 +295,10 @@ static void elementwise_operations_agree_with_double_loops(const struct op_devic
         elementwise_case(d, SILU_MUL, counts[i], 60);
         elementwise_case(d, GELU, counts[i], 1.5);
         elementwise_case(d, GELU, counts[i], 8);
+        elementwise_case(d, GELU_TANH, counts[i], 1.5);
+        elementwise_case(d, GELU_TANH, counts[i], 8);
+        elementwise_case(d, RELU, counts[i], 3);
+        elementwise_case(d, TANH, counts[i], 3);
     }
 }
 

@@ -115,6 +115,36 @@ static void reads_a_llama_in_the_spelling_of_transformers_5(void **state)
     assert_int_equal(c.eos_ids[1], 0);
 }
 
+#define CLASSIFIER(members) "{\"architectures\":[\"BertForSequenceClassification\"]," members "}"
+
+static void reads_a_classifier_and_its_number_of_labels(void **state)
+{
+    (void)state;
+    assert_int_equal(read_changed(minilm, "{}").n_labels, 0);
+    /* two, where no name is told */
+    assert_int_equal(read_changed(minilm, CLASSIFIER("\"id2label\":null")).n_labels, 2);
+    assert_int_equal(read_changed(minilm, CLASSIFIER("\"num_labels\":1")).n_labels, 1);
+    assert_int_equal(read_changed(minilm, CLASSIFIER("\"id2label\":{\"0\":\"LABEL_0\"}")).n_labels,
+                     1);
+    assert_int_equal(
+        read_changed(minilm, CLASSIFIER("\"id2label\":{\"0\":\"a\",\"1\":\"b\",\"2\":\"c\"},"
+                                        "\"num_labels\":2"))
+            .n_labels,
+        3);
+}
+
+static void reads_the_activations_of_bert(void **state)
+{
+    (void)state;
+    assert_int_equal(read_changed(minilm, "{}").activation, ACTIVATION_GELU);
+    assert_int_equal(read_changed(minilm, "{\"-hidden_act\":0}").activation, ACTIVATION_GELU);
+    assert_int_equal(read_changed(minilm, "{\"hidden_act\":\"gelu_new\"}").activation,
+                     ACTIVATION_GELU_TANH);
+    assert_int_equal(read_changed(minilm, "{\"hidden_act\":\"gelu_pytorch_tanh\"}").activation,
+                     ACTIVATION_GELU_TANH);
+    assert_int_equal(read_changed(minilm, "{\"hidden_act\":\"relu\"}").activation, ACTIVATION_RELU);
+}
+
 static void reads_a_bert(void **state)
 {
     const struct model_config c = read_changed(minilm, "{}");
@@ -254,10 +284,18 @@ static const struct {
     {llama_5, "{\"attention_bias\":true}", "attention_bias: true is not supported"},
     {llama_5, "{\"mlp_bias\":true}", "mlp_bias: true is not supported"},
     {llama_5, "{\"mlp_bias\":\"no\"}", "mlp_bias: must be true or false, is a string"},
-    {minilm, "{\"architectures\":[\"BertForSequenceClassification\"]}",
-     "architectures: 'BertForSequenceClassification' is not supported"},
-    {minilm, "{\"hidden_act\":\"gelu_new\"}",
-     "hidden_act: 'gelu_new' is not supported, only 'gelu'"},
+    {minilm, "{\"architectures\":[\"BertForMaskedLM\"]}",
+     "architectures: 'BertForMaskedLM' is not supported"},
+    {minilm, "{\"hidden_act\":\"silu\"}",
+     "hidden_act: 'silu' is not supported, only 'gelu', 'gelu_new', 'gelu_pytorch_tanh' and "
+     "'relu'"},
+    {minilm, "{\"hidden_act\":3}", "hidden_act: must be a string, is an integer"},
+    {minilm, CLASSIFIER("\"id2label\":{}"), "id2label: must be an object of 1 to 65536 names"},
+    {minilm, CLASSIFIER("\"id2label\":[\"a\"]"), "id2label: must be an object of 1 to 65536 names"},
+    {minilm, CLASSIFIER("\"num_labels\":0"),
+     "num_labels: must be an integer from 1 to 65536, is 0"},
+    {minilm, "{\"hidden_size\":12300,\"num_attention_heads\":12}",
+     "hidden_size: heads of 1025, at most 1024 are computed"},
     {minilm, "{\"position_embedding_type\":\"relative_key\"}",
      "position_embedding_type: 'relative_key' is not supported, only 'absolute'"},
     {minilm, "{\"is_decoder\":true}", "is_decoder: true is not supported"},
@@ -559,6 +597,8 @@ int main(void)
         cmocka_unit_test(reads_mistral_7b_in_the_spelling_of_transformers_4),
         cmocka_unit_test(reads_a_llama_in_the_spelling_of_transformers_5),
         cmocka_unit_test(reads_a_bert),
+        cmocka_unit_test(reads_a_classifier_and_its_number_of_labels),
+        cmocka_unit_test(reads_the_activations_of_bert),
         cmocka_unit_test(takes_the_defaults_of_transformers),
         cmocka_unit_test(takes_settings_that_change_nothing),
         cmocka_unit_test(refuses_by_name_what_is_not_computed),
