@@ -46,6 +46,7 @@ struct model_config {
 
     float norm_eps;
     double rope_theta;    /* 0 for ARCH_BERT */
+    int sliding_window;   /* tokens that a row sees, itself included; 0: all before it */
     bool tied_embeddings; /* the output matrix is the embedding */
     bool qk_interleaved;  /* the rows of q_proj and k_proj pair (2i, 2i+1), as GGUF stores them,
                              not (i, i + head_dim/2), as Hugging Face does */

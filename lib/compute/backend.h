@@ -86,19 +86,21 @@ struct backend {
     /* y = max(y, 0) */
     void (*relu)(struct device *d, float *y, size_t count);
     void (*tanh)(struct device *d, float *y, size_t count);
-    /* Rotates pairs (i, i + head_dim / 2) of each head by positions[row] * theta^(-2i / head_dim).
-     * x: [n][n_heads][head_dim], head_dim even */
+    /* Rotates pairs (i, i + head_dim / 2) of each head by the angle positions[row] * inv_freq[i],
+     * rounded to float. x: [n][n_heads][head_dim], head_dim even; inv_freq: [head_dim / 2] in host
+     * memory */
     void (*rope)(struct device *d, float *x, const int32_t *positions, int n, int n_heads,
-                 int head_dim, double theta);
+                 int head_dim, const float *inv_freq);
     /* Writes k and v, [batch->n_rows][n_kv_heads * head_dim], where the batch's segments say; the
      * slots have grown over them. */
     void (*kv_append)(struct device *d, struct kv_cache *kv, int layer, const float *k,
                       const float *v, const struct batch *batch);
     /* out = softmax(q K^T / sqrt(head_dim)) V, head h reading kv head h * n_kv_heads / n_heads.
-     * Causal: a row sees its slot's tokens up to its own position; else all of its segment's and
-     * what is before it. q, out: [batch->n_rows][n_heads * head_dim], not one */
+     * Causal: a row sees its slot's tokens up to its own position, of them the last `window` (0:
+     * all); else all of its segment's and what is before it (and window is 0).
+     * q, out: [batch->n_rows][n_heads * head_dim], not one */
     void (*attention)(struct device *d, float *out, const float *q, const struct kv_cache *kv,
-                      int layer, const struct batch *batch, int n_heads, bool causal);
+                      int layer, const struct batch *batch, int n_heads, bool causal, int window);
     /* y[i] = x[rows[i]]. y: [n][dim] */
     void (*gather_rows)(struct device *d, float *y, const float *x, const int32_t *rows, int n,
                         int dim);

@@ -53,6 +53,7 @@ static void cpu_close(struct device *d)
         free(d->scratch[i]);
     free(d->scratch);
     free(d->angles.positions);
+    free(d->angles.inv_freq);
     free(d->angles.cosine);
     free(d->angles.sine);
     free(d->items);

@@ -3,9 +3,10 @@
  * The rows of a segment are its pairs of (token, head of the kv head's group): heads that share
  * keys and values share a tile. An item is up to ITEM_ROWS such rows of one kv head. It goes over
  * the sequence's blocks from the first: products of its tiles with 64 keys, a softmax that goes on
- * from the blocks before, and the weighted sum of 64 values. What a row reads ends at the last
- * token it may see, and each of its sums runs over the tokens in order, so a row's bits depend
- * neither on how its prompt was cut nor on its tile. */
+ * from the blocks before, and the weighted sum of 64 values. What a row reads begins and ends with
+ * the tokens it may see, and each of its sums runs over them in order, so a row's bits depend
+ * neither on how its prompt was cut nor on its tile. Blocks that a window has left behind for all
+ * rows of an item are passed over. */
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ struct attention_job {
     const struct batch *batch;
     int layer, n_heads, group; /* group: heads a kv head */
     bool causal;
+    int window;   /* tokens that a row sees, itself included; 0: all */
     float factor; /* 1 / sqrt(head_dim) */
 };
 
@@ -58,8 +60,8 @@ static size_t place(const struct attention_item *item, int row)
     return ((size_t)token * (size_t)job->n_heads + (size_t)head) * (size_t)job->kv->head_dim;
 }
 
-/* How many tokens of its slot row `row` may see. */
-static int n_visible(const struct attention_item *item, int row)
+/* Behind the last token of its slot that row `row` may see. */
+static int visible_end(const struct attention_item *item, int row)
 {
     const struct segment *s = item->segment;
 
@@ -68,12 +70,26 @@ static int n_visible(const struct attention_item *item, int row)
     return s->position + (item->first + row) / item->job->group + 1;
 }
 
-/* How many tokens of the block that begins at token `start` row `row` sees; may be none. */
-static int n_seen(const struct attention_item *item, int row, int start)
+/* The first token of its slot that row `row` may see. */
+static int visible_first(const struct attention_item *item, int row)
 {
-    const int left = n_visible(item, row) - start;
+    const int window = item->job->window, end = visible_end(item, row);
 
-    return left < 0 ? 0 : min_int(left, KV_BLOCK_TOKENS);
+    return window > 0 && end > window ? end - window : 0;
+}
+
+/* Tokens of a block. */
+struct span {
+    int first, end; /* none when they are equal */
+};
+
+/* What row `row` sees of the block that begins at token `start`. */
+static struct span seen_by(const struct attention_item *item, int row, int start)
+{
+    const int first = visible_first(item, row) - start, end = visible_end(item, row) - start;
+
+    return (struct span){first < 0 ? 0 : min_int(first, KV_BLOCK_TOKENS),
+                         end < 0 ? 0 : min_int(end, KV_BLOCK_TOKENS)};
 }
 
 /* Products become weights, and the rows' sums so far shrink to the new maximum. */
@@ -83,41 +99,64 @@ static void weigh(struct attention_item *item, int row, int n, int start)
     const size_t padded = (size_t)item->job->kv->padded_dim;
 
     for (int r = 0; r < n; r++) {
-        const int seen = n_seen(item, row + r, start);
+        const struct span seen = seen_by(item, row + r, start);
         float *sums = item->sums + (size_t)(row + r) * padded, shrink;
 
-        if (seen == 0)
+        if (seen.first == seen.end)
             continue;
-        shrink = kernels->softmax_block(item->scores + r * KV_BLOCK_TOKENS, seen, item->job->factor,
+        shrink = kernels->softmax_block(item->scores + r * KV_BLOCK_TOKENS + seen.first,
+                                        seen.end - seen.first, item->job->factor,
                                         &item->max[row + r], &item->total[row + r]);
         if (shrink != 1.0f)
             kernels->scale(sums, sums, shrink, padded);
     }
 }
 
-/* Adds the weighted values. What all rows see is summed for all at once and the rest goes on from
- * there, unless the set sums in a wider type than it stores: then rows that see different tokens go
- * alone. */
+/* What all of these rows see, or the end of the block if they go alone: where they have nothing in
+ * common, or see different tokens and the set sums in a wider type than it stores. */
+static struct span common_to(const struct attention_item *item, int row, int n, int start)
+{
+    const struct span alone = {KV_BLOCK_TOKENS, KV_BLOCK_TOKENS};
+    const struct span first = seen_by(item, row, start), last = seen_by(item, row + n - 1, start);
+    const struct span common = {last.first, first.end};
+    const bool all_same = first.first == last.first && first.end == last.end;
+
+    if (common.first >= common.end || (item->job->device->kernels->sums_in_double && !all_same))
+        return alone;
+    return common;
+}
+
+/* sums [n][padded_dim] += weights of rows [r, r + n) of the tile times `span` of a value panel */
+static void add_span(const struct attention_item *item, float *sums, int r, int n,
+                     const float *values, struct span span)
+{
+    if (span.first < span.end)
+        item->job->device->kernels->tile(sums, (size_t)item->job->kv->padded_dim, KV_LANES,
+                                         item->scores + r * KV_BLOCK_TOKENS + span.first,
+                                         KV_BLOCK_TOKENS, n, values + span.first * KV_LANES,
+                                         (size_t)(span.end - span.first), true);
+}
+
+/* Adds the weighted values: a row's own tokens before those that all rows see, these for all at
+ * once, a row's own behind them. */
 static void add_values(struct attention_item *item, int row, int n, const float *values, int start)
 {
-    const struct cpu_kernels *kernels = item->job->device->kernels;
     const size_t padded = (size_t)item->job->kv->padded_dim;
-    const int least = n_seen(item, row, start), most = n_seen(item, row + n - 1, start);
-    const int common = kernels->sums_in_double && least < most ? 0 : least;
-    float *sums = item->sums + (size_t)row * padded;
+    const struct span common = common_to(item, row, n, start);
+    struct span seen[TILE_ROWS];
 
+    for (int r = 0; r < n; r++)
+        seen[r] = seen_by(item, row + r, start);
     for (size_t c = 0; c < padded; c += KV_LANES, values += KV_LANES * KV_BLOCK_TOKENS) {
-        if (common > 0)
-            kernels->tile(sums + c, padded, KV_LANES, item->scores, KV_BLOCK_TOKENS, n, values,
-                          (size_t)common, true);
-        for (int r = 0; r < n; r++) {
-            const int seen = n_seen(item, row + r, start);
+        float *sums = item->sums + (size_t)row * padded + c;
 
-            if (seen > common)
-                kernels->tile(sums + (size_t)r * padded + c, padded, KV_LANES,
-                              item->scores + r * KV_BLOCK_TOKENS + common, KV_BLOCK_TOKENS, 1,
-                              values + (size_t)common * KV_LANES, (size_t)(seen - common), true);
-        }
+        for (int r = 0; r < n; r++)
+            add_span(item, sums + (size_t)r * padded, r, 1, values,
+                     (struct span){seen[r].first, min_int(seen[r].end, common.first)});
+        add_span(item, sums, 0, n, values, common);
+        for (int r = 0; r < n; r++)
+            add_span(item, sums + (size_t)r * padded, r, 1, values,
+                     (struct span){common.end, seen[r].end});
     }
 }
 
@@ -125,9 +164,10 @@ static void add_values(struct attention_item *item, int row, int n, const float 
 static void attend_tile(struct attention_item *item, int row, int n, const float *keys, int start)
 {
     const size_t dim = (size_t)item->job->kv->head_dim, padded = (size_t)item->job->kv->padded_dim;
-    const int most = n_seen(item, row + n - 1, start);
+    const int first = seen_by(item, row, start).first;
+    const int end = seen_by(item, row + n - 1, start).end;
 
-    for (int t = 0; t < most; t += KV_LANES)
+    for (int t = first / KV_LANES * KV_LANES; t < end; t += KV_LANES)
         item->job->device->kernels->tile(item->scores + t, KV_BLOCK_TOKENS, KV_LANES,
                                          item->q + (size_t)row * padded, padded, n,
                                          keys + (size_t)t * padded, dim, false);
@@ -140,7 +180,8 @@ static void attend(struct attention_item *item)
     const struct kv_cache *kv = item->job->kv;
     const size_t offset = kv_cache_offset(kv, item->job->layer, item->kv_head);
     const size_t dim = (size_t)kv->head_dim, padded = (size_t)kv->padded_dim;
-    const int most = n_visible(item, item->n_rows - 1);
+    const int first = visible_first(item, 0) / KV_BLOCK_TOKENS;
+    const int end = visible_end(item, item->n_rows - 1);
     const int n_tiles = (item->n_rows + TILE_ROWS - 1) / TILE_ROWS;
 
     for (int r = 0; r < item->n_rows; r++) {
@@ -149,7 +190,7 @@ static void attend(struct attention_item *item)
         item->total[r] = 0;
     }
     memset(item->sums, 0, (size_t)item->n_rows * padded * sizeof(float));
-    for (int b = 0; b * KV_BLOCK_TOKENS < most; b++) {
+    for (int b = first; b * KV_BLOCK_TOKENS < end; b++) {
         const float *keys = kv_cache_block(kv, item->segment->slot, b) + offset;
 
         for (int t = 0; t < n_tiles; t++) {
@@ -220,7 +261,7 @@ static bool reserve_items(struct device *d, size_t n)
 }
 
 void cpu_attention(struct device *d, float *out, const float *q, const struct kv_cache *kv,
-                   int layer, const struct batch *batch, int n_heads, bool causal)
+                   int layer, const struct batch *batch, int n_heads, bool causal, int window)
 {
     struct attention_job job = {.device = d,
                                 .out = out,
@@ -231,10 +272,11 @@ void cpu_attention(struct device *d, float *out, const float *q, const struct kv
                                 .n_heads = n_heads,
                                 .group = n_heads / kv->n_kv_heads,
                                 .causal = causal,
+                                .window = window,
                                 .factor = 1.0f / sqrtf((float)kv->head_dim)};
     size_t n_items = 0;
 
-    assert(n_heads % kv->n_kv_heads == 0);
+    assert(n_heads % kv->n_kv_heads == 0 && window >= 0 && (causal || window == 0));
     if (!reserve_items(d, (size_t)batch->n_segments)) {
         cpu_device_fail(d, STATUS_MEMORY, "no memory for the segments of a batch");
         return;

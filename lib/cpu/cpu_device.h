@@ -15,11 +15,11 @@
 /* Rope's cosines and sines for the positions of the batch at hand. */
 struct cpu_angles {
     int32_t *positions; /* [cap] ours */
-    float *cosine;      /* [cap * head_dim / 2] ours */
+    float *inv_freq;    /* [half_cap] ours */
+    float *cosine;      /* [cap * half] ours */
     float *sine;
-    size_t cap, floats_cap;
-    int n, head_dim; /* what they were made for; n 0: nothing */
-    double theta;
+    size_t cap, half_cap, floats_cap;
+    int n, half; /* what they were made for; n 0: nothing */
 };
 
 struct device {
@@ -47,7 +47,7 @@ void cpu_linear(struct device *d, float *y, const float *x, const struct matrix 
 void cpu_kv_append(struct device *d, struct kv_cache *kv, int layer, const float *k, const float *v,
                    const struct batch *batch);
 void cpu_attention(struct device *d, float *out, const float *q, const struct kv_cache *kv,
-                   int layer, const struct batch *batch, int n_heads, bool causal);
+                   int layer, const struct batch *batch, int n_heads, bool causal, int window);
 
 void cpu_embed(struct device *d, float *y, const struct matrix *matrix, const int32_t *ids, int n);
 void cpu_rmsnorm(struct device *d, float *y, const float *x, const float *weight, int n, int dim,
@@ -61,7 +61,7 @@ void cpu_gelu_tanh(struct device *d, float *y, size_t count);
 void cpu_relu(struct device *d, float *y, size_t count);
 void cpu_tanh(struct device *d, float *y, size_t count);
 void cpu_rope(struct device *d, float *x, const int32_t *positions, int n, int n_heads,
-              int head_dim, double theta);
+              int head_dim, const float *inv_freq);
 void cpu_gather_rows(struct device *d, float *y, const float *x, const int32_t *rows, int n,
                      int dim);
 

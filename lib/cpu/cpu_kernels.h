@@ -53,10 +53,10 @@ struct cpu_kernels {
     /* One head: (a, b) -> (a cos - b sin, b cos + a sin), a = x[i], b = x[half + i]. */
     void (*rope)(float *x, const float *cosine, const float *sine, size_t half);
 
-    /* A softmax that runs over blocks of KV_BLOCK_TOKENS products. The first n_seen >= 1 scores of
-     * this block become weights exp(score * factor - max), max and sum go on from those of the
-     * blocks before (-INFINITY and 0 at the first). Returns what sums of older blocks are to be
-     * multiplied by. */
+    /* A softmax that runs over blocks of KV_BLOCK_TOKENS products. The n_seen >= 1 scores (of any
+     * alignment; nothing is read or written behind them) become weights exp(score * factor - max),
+     * max and sum go on from those of the blocks before (-INFINITY and 0 at the first). Returns
+     * what sums of older blocks are to be multiplied by. */
     float (*softmax_block)(float *scores, int n_seen, float factor, float *max, float *sum);
 };
 

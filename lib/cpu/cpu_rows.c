@@ -195,8 +195,16 @@ static float *grow_floats(float *old, size_t n)
 }
 
 /* On failure what was grown stays grown. */
-static bool reserve_angles(struct cpu_angles *a, size_t n, size_t floats)
+static bool reserve_angles(struct cpu_angles *a, size_t n, size_t half, size_t floats)
 {
+    if (half > a->half_cap) {
+        float *grown = grow_floats(a->inv_freq, half);
+
+        if (!grown)
+            return false;
+        a->inv_freq = grown;
+        a->half_cap = half;
+    }
     if (n > a->cap) {
         int32_t *grown = realloc(a->positions, n * sizeof(*grown));
 
@@ -220,20 +228,15 @@ static bool reserve_angles(struct cpu_angles *a, size_t n, size_t floats)
     return true;
 }
 
-/* As transformers computes them: the frequency and its product with the position round to float
- * (at position 8000 that moves an angle by 2e-4, and models were trained with it), the cosine and
- * sine of that angle are exact up to their own rounding. */
+/* As transformers computes them: the product of frequency and position rounds to float (at position
+ * 8000 that moves an angle by 2e-4, and models were trained with it), the cosine and sine of that
+ * angle are exact up to their own rounding. */
 static void fill_angles(struct cpu_angles *a)
 {
-    const int half = a->head_dim / 2;
-
-    for (int i = 0; i < half; i++) {
-        const float exponent = (float)(2 * i) / (float)a->head_dim;
-        const float frequency = 1.0f / (float)pow((double)(float)a->theta, (double)exponent);
-
+    for (int i = 0; i < a->half; i++) {
         for (int r = 0; r < a->n; r++) {
-            const float angle = (float)a->positions[r] * frequency;
-            const size_t at = (size_t)r * (size_t)half + (size_t)i;
+            const float angle = (float)a->positions[r] * a->inv_freq[i];
+            const size_t at = (size_t)r * (size_t)a->half + (size_t)i;
 
             a->cosine[at] = (float)cos((double)angle);
             a->sine[at] = (float)sin((double)angle);
@@ -242,21 +245,22 @@ static void fill_angles(struct cpu_angles *a)
 }
 
 /* The angles of these positions; every layer of a step asks for the same. */
-static bool prepare_angles(struct cpu_angles *a, const int32_t *positions, int n, int head_dim,
-                           double theta)
+static bool prepare_angles(struct cpu_angles *a, const int32_t *positions, int n,
+                           const float *inv_freq, int half)
 {
     const size_t size = (size_t)n * sizeof(*positions);
+    const size_t freq_size = (size_t)half * sizeof(*inv_freq);
 
-    if (a->n == n && a->head_dim == head_dim && a->theta == theta &&
-        memcmp(a->positions, positions, size) == 0)
+    if (a->n == n && a->half == half && memcmp(a->positions, positions, size) == 0 &&
+        memcmp(a->inv_freq, inv_freq, freq_size) == 0)
         return true;
     a->n = 0;
-    if (!reserve_angles(a, (size_t)n, (size_t)n * (size_t)head_dim / 2))
+    if (!reserve_angles(a, (size_t)n, (size_t)half, (size_t)n * (size_t)half))
         return false;
     memcpy(a->positions, positions, size);
+    memcpy(a->inv_freq, inv_freq, freq_size);
     a->n = n;
-    a->head_dim = head_dim;
-    a->theta = theta;
+    a->half = half;
     fill_angles(a);
     return true;
 }
@@ -274,13 +278,13 @@ static void run_rope(const struct rows_job *job, size_t first, size_t end)
 }
 
 void cpu_rope(struct device *d, float *x, const int32_t *positions, int n, int n_heads,
-              int head_dim, double theta)
+              int head_dim, const float *inv_freq)
 {
     struct rows_job job = {.run = run_rope, .y = x, .dim = (size_t)head_dim, .n_heads = n_heads};
 
     if (n <= 0)
         return;
-    if (!prepare_angles(&d->angles, positions, n, head_dim, theta)) {
+    if (!prepare_angles(&d->angles, positions, n, inv_freq, head_dim / 2)) {
         cpu_device_fail(d, STATUS_MEMORY, "no memory for the angles of a batch");
         return;
     }

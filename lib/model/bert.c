@@ -116,7 +116,7 @@ static void layer(struct bert *b, const struct batch *batch, const struct bert_l
     op->linear(d, b->k, b->x, w->key.weight, w->key.bias, n);
     op->linear(d, b->v, b->x, w->value.weight, w->value.bias, n);
     op->kv_append(d, b->kv, 0, b->k, b->v, batch);
-    op->attention(d, b->attended, b->q, b->kv, 0, batch, c->n_heads, false);
+    op->attention(d, b->attended, b->q, b->kv, 0, batch, c->n_heads, false, 0);
     op->linear(d, b->added, b->attended, w->attention_output.weight, w->attention_output.bias, n);
     op->add(d, b->x, b->added, count);
     op->layernorm(d, b->x, b->x, w->attention_output_norm.weight, w->attention_output_norm.bias, n,

@@ -90,10 +90,10 @@ static void attention_half(struct forward *f, struct kv_cache *kv, const struct 
     op->linear(d, f->q, f->normed, w->q_proj, NULL, n);
     op->linear(d, f->k, f->normed, w->k_proj, NULL, n);
     op->linear(d, f->v, f->normed, w->v_proj, NULL, n);
-    op->rope(d, f->q, batch->positions, n, c->n_heads, c->head_dim, c->rope_theta);
-    op->rope(d, f->k, batch->positions, n, c->n_kv_heads, c->head_dim, c->rope_theta);
+    op->rope(d, f->q, batch->positions, n, c->n_heads, c->head_dim, f->model->inv_freq);
+    op->rope(d, f->k, batch->positions, n, c->n_kv_heads, c->head_dim, f->model->inv_freq);
     op->kv_append(d, kv, layer, f->k, f->v, batch);
-    op->attention(d, f->attended, f->q, kv, layer, batch, c->n_heads, true);
+    op->attention(d, f->attended, f->q, kv, layer, batch, c->n_heads, true, c->sliding_window);
     op->linear(d, f->added, f->attended, w->o_proj, NULL, n);
     op->add(d, f->x, f->added, (size_t)n * (size_t)c->dim);
 }

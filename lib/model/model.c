@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "model/model_files.h"
+#include "model/rope.h"
 
 /* A model without a tokenizer still serves records that bring their tokens. */
 static void open_tokenizer(struct model *model, const struct model_files *files, const char *path)
@@ -61,6 +62,7 @@ struct model *model_open(const char *path, const struct backend *backend, struct
     else
         ok = weights_load_llama(&model->weights, &files, backend, device, status);
     if (ok) {
+        model->inv_freq = rope_frequencies(&model->config);
         open_tokenizer(model, &files, path);
         ok = check(model, status);
         if (model->tokenizer)
@@ -81,6 +83,7 @@ void model_close(struct model *model)
         return;
     weights_release_llama(&model->weights, model->config.n_layers, model->backend, model->device);
     tokenizer_close(model->tokenizer);
+    free(model->inv_freq);
     free(model);
 }
 

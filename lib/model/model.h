@@ -19,6 +19,7 @@ struct model {
     struct device *device;         /* not ours; must outlive the model */
     struct model_config config;
     struct llama_weights weights;   /* ours, on the device */
+    float *inv_freq;                /* [head_dim / 2] ours, in host memory: model/rope.h */
     struct tokenizer *tokenizer;    /* ours; NULL if the model has none we read */
     struct status tokenizer_status; /* and then: why */
     char name[96];                  /* short name '@' 16 hex digits of weights_identity */

@@ -152,9 +152,10 @@ static void run_gelu(void *context)
 
 static void run_rope(void *context)
 {
+    static const float inv_freq[32] = {1};
     const struct small_case *c = context;
 
-    bench.op->rope(bench.device, c->x, c->positions, c->n, c->dim / 64, 64, 1e5);
+    bench.op->rope(bench.device, c->x, c->positions, c->n, c->dim / 64, 64, inv_freq);
 }
 
 static void bench_small(const char *name, bench_run *run, int n, int dim)
@@ -190,7 +191,7 @@ static void run_attention(void *context)
 {
     const struct small_case *c = context;
 
-    bench.op->attention(bench.device, c->y, c->x, c->kv, 0, &c->batch, HEADS, true);
+    bench.op->attention(bench.device, c->y, c->x, c->kv, 0, &c->batch, HEADS, true, 0);
 }
 
 static void run_kv_append(void *context)

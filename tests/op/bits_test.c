@@ -127,7 +127,7 @@ static const int lengths[N_TEXTS] = {150, 65, 1};
 struct text_run {
     const struct op_device *d;
     struct kv_cache *kv;
-    int n_heads, n_kv_heads, head_dim;
+    int n_heads, n_kv_heads, head_dim, window;
     const float *q[N_TEXTS], *k[N_TEXTS], *v[N_TEXTS]; /* [length][heads * head_dim] */
     float *out[N_TEXTS];
     int slot[N_TEXTS], done[N_TEXTS];
@@ -171,7 +171,7 @@ static void step(struct text_run *run, const int n[N_TEXTS])
     on_v = op_upload(d, v, n_rows * kv_dim);
     out = op_guarded(d, NULL, n_rows * q_dim);
     d->op->kv_append(d->device, run->kv, 1, on_k, on_v, &batch);
-    d->op->attention(d->device, out, on_q, run->kv, 1, &batch, run->n_heads, true);
+    d->op->attention(d->device, out, on_q, run->kv, 1, &batch, run->n_heads, true, run->window);
     assert_true(op_take(d, q, out, n_rows * q_dim));
     q_end = q;
     for (int i = 0; i < N_TEXTS; i++) {
@@ -238,13 +238,15 @@ static void run_texts(struct text_run *run, schedule *next)
     }
 }
 
-static void attention_is_the_same(const char *set, int n_heads, int n_kv_heads, int head_dim)
+static void attention_is_the_same(const char *set, int n_heads, int n_kv_heads, int head_dim,
+                                  int window)
 {
     static schedule *const schedules[] = {whole, one_text_after_the_other, token_by_token,
                                           in_chunks};
     const size_t q_dim = (size_t)(n_heads * head_dim), kv_dim = (size_t)(n_kv_heads * head_dim);
     float *first[N_TEXTS], *again[N_TEXTS], *inputs[3][N_TEXTS];
-    struct text_run run = {.n_heads = n_heads, .n_kv_heads = n_kv_heads, .head_dim = head_dim};
+    struct text_run run = {
+        .n_heads = n_heads, .n_kv_heads = n_kv_heads, .head_dim = head_dim, .window = window};
 
     for (int i = 0; i < N_TEXTS; i++) {
         const size_t n = (size_t)lengths[i];
@@ -290,8 +292,10 @@ static void attention_is_the_same(const char *set, int n_heads, int n_kv_heads, 
 
 static void attention_gives_a_token_the_same_bits_however_it_came(const char *set)
 {
-    attention_is_the_same(set, 9, 3, 64);
-    attention_is_the_same(set, 2, 2, 20);
+    attention_is_the_same(set, 9, 3, 64, 0);
+    attention_is_the_same(set, 2, 2, 20, 0);
+    attention_is_the_same(set, 9, 3, 64, 70);
+    attention_is_the_same(set, 4, 1, 20, 3);
 }
 
 static const struct {

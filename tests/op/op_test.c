@@ -309,13 +309,15 @@ static void rope_case(const struct op_device *d, const struct rope_shape *s)
     float *x = op_random(51, n, 2), *y = op_guarded(d, x, n), *got = memory_zeroed(n, sizeof(*got));
     double *want = memory_zeroed(n, sizeof(*want));
     int32_t *positions = memory_zeroed((size_t)s->n, sizeof(*positions));
+    float *inv_freq = memory_zeroed(half, sizeof(*inv_freq));
 
+    for (size_t i = 0; i < half; i++)
+        inv_freq[i] = (float)pow(s->theta, -2.0 * (double)i / (double)s->head_dim);
     for (size_t r = 0; r < (size_t)s->n; r++) {
         positions[r] = s->first + (int32_t)r;
         for (size_t i = 0; i < half; i++) {
-            /* transformers computes frequency and angle in float */
-            const float power = (float)pow(s->theta, (double)((float)i * 2 / (float)s->head_dim));
-            const float angle = (float)positions[r] * (1 / power);
+            /* transformers computes the angle in float */
+            const float angle = (float)positions[r] * inv_freq[i];
             const double c = cos((double)angle), sn = sin((double)angle);
 
             for (size_t h = 0; h < n_heads; h++) {
@@ -327,9 +329,10 @@ static void rope_case(const struct op_device *d, const struct rope_shape *s)
             }
         }
     }
-    d->op->rope(d->device, y, positions, s->n, s->n_heads, s->head_dim, s->theta);
+    d->op->rope(d->device, y, positions, s->n, s->n_heads, s->head_dim, inv_freq);
     assert_true(op_take(d, got, y, n));
     compare(d, "rope", got, want, n, elementwise_nmse);
+    free(inv_freq);
     free(x);
     free(got);
     free(want);
@@ -342,7 +345,7 @@ static void rope_agrees_with_a_double_loop(const struct op_device *d)
         rope_case(d, &rope_shapes[i]);
 }
 
-/* One row's attention: q [head_dim], keys and values [tokens][stride]. */
+/* One row's attention: q [head_dim], keys and values [seen][stride]. */
 static void want_attention(double *want, const float *q, const float *k, const float *v,
                            size_t stride, size_t dim, int seen)
 {
@@ -363,7 +366,8 @@ static void want_attention(double *want, const float *q, const float *k, const f
     free(scores);
 }
 
-static void attention_case(const struct op_device *d, const struct attention_shape *s, bool causal)
+static void attention_case(const struct op_device *d, const struct attention_shape *s, bool causal,
+                           int window)
 {
     const size_t dim = (size_t)s->head_dim, kv_dim = (size_t)s->n_kv_heads * dim;
     const size_t q_dim = (size_t)s->n_heads * dim, n = (size_t)s->n;
@@ -388,15 +392,17 @@ static void attention_case(const struct op_device *d, const struct attention_sha
         d->op->kv_append(d->device, kv, 1, on_k, on_v, &first);
     d->op->kv_append(d->device, kv, 1, on_k + (size_t)s->cached * kv_dim,
                      on_v + (size_t)s->cached * kv_dim, &second);
-    d->op->attention(d->device, out, on_q, kv, 1, &second, s->n_heads, causal);
+    d->op->attention(d->device, out, on_q, kv, 1, &second, s->n_heads, causal, window);
     assert_true(op_take(d, got, out, n * q_dim));
     for (size_t r = 0; r < n; r++) {
         for (size_t h = 0; h < (size_t)s->n_heads; h++) {
             const size_t at = r * q_dim + h * dim;
-            const size_t kv_at = h / (size_t)(s->n_heads / s->n_kv_heads) * dim;
+            const int end = causal ? s->cached + (int)r + 1 : tokens;
+            const int begin = window > 0 && end > window ? end - window : 0;
+            const size_t kv_at =
+                (size_t)begin * kv_dim + h / (size_t)(s->n_heads / s->n_kv_heads) * dim;
 
-            want_attention(want + at, q + at, k + kv_at, v + kv_at, kv_dim, dim,
-                           causal ? s->cached + (int)r + 1 : tokens);
+            want_attention(want + at, q + at, k + kv_at, v + kv_at, kv_dim, dim, end - begin);
         }
     }
     compare(d, causal ? "causal attention" : "attention", got, want, n * q_dim, attention_nmse);
@@ -414,8 +420,9 @@ static void attention_case(const struct op_device *d, const struct attention_sha
 static void attention_agrees_with_a_double_loop(const struct op_device *d)
 {
     for (size_t i = 0; i < LENGTH(attention_shapes); i++) {
-        attention_case(d, &attention_shapes[i], true);
-        attention_case(d, &attention_shapes[i], false);
+        attention_case(d, &attention_shapes[i], true, attention_shapes[i].window);
+        if (attention_shapes[i].window == 0)
+            attention_case(d, &attention_shapes[i], false, 0);
     }
 }
 
