@@ -180,8 +180,8 @@ static void attend(struct attention_item *item)
     const struct kv_cache *kv = item->job->kv;
     const size_t offset = kv_cache_offset(kv, item->job->layer, item->kv_head);
     const size_t dim = (size_t)kv->head_dim, padded = (size_t)kv->padded_dim;
-    const int first = visible_first(item, 0) / KV_BLOCK_TOKENS;
-    const int end = visible_end(item, item->n_rows - 1);
+    const int first_block = visible_first(item, 0) / KV_BLOCK_TOKENS;
+    const int last_end = visible_end(item, item->n_rows - 1);
     const int n_tiles = (item->n_rows + TILE_ROWS - 1) / TILE_ROWS;
 
     for (int r = 0; r < item->n_rows; r++) {
@@ -190,7 +190,7 @@ static void attend(struct attention_item *item)
         item->total[r] = 0;
     }
     memset(item->sums, 0, (size_t)item->n_rows * padded * sizeof(float));
-    for (int b = first; b * KV_BLOCK_TOKENS < end; b++) {
+    for (int b = first_block; b * KV_BLOCK_TOKENS < last_end; b++) {
         const float *keys = kv_cache_block(kv, item->segment->slot, b) + offset;
 
         for (int t = 0; t < n_tiles; t++) {
