@@ -32,14 +32,15 @@ static size_t depth_of(struct text bytes)
 
 json_t *json_file_parse(struct text bytes, unsigned flags, struct status *status)
 {
+    const size_t max_size = flags & JSON_FILE_LARGE ? JSON_FILE_MAX_LARGE : JSON_FILE_MAX_SIZE;
     size_t load_flags = JSON_REJECT_DUPLICATES;
     json_error_t error;
     json_t *value;
     char *near;
 
-    if (bytes.len > JSON_FILE_MAX_SIZE) {
+    if (bytes.len > max_size) {
         status_set(status, STATUS_CONFIG, "%zu bytes, at most %zu are read", bytes.len,
-                   JSON_FILE_MAX_SIZE);
+                   max_size);
         return NULL;
     }
     if (depth_of(bytes) > JSON_FILE_MAX_DEPTH) {

@@ -14,12 +14,15 @@
 #include "base/text.h"
 
 #define JSON_FILE_MAX_SIZE ((size_t)16 << 20)
+#define JSON_FILE_MAX_LARGE ((size_t)64 << 20)
 #define JSON_FILE_MAX_DEPTH 64
 
 enum {
     JSON_FILE_EXACT = 0,
     /* Integers of any length, as doubles: tokenizer_config.json writes 31 digits for "no limit". */
     JSON_FILE_INTEGERS_AS_REALS = 1,
+    /* A vocabulary: JSON_FILE_MAX_LARGE bytes at most. */
+    JSON_FILE_LARGE = 2,
 };
 
 /* The value in the file, an object or an array; the caller drops it with json_decref. NULL and a
