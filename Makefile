@@ -89,6 +89,10 @@ models:
 bench: all $(BENCHES)
 	$(Q)MEDRAT_BIN=$(BUILD)/bin MEDRAT_BENCH=$(BUILD)/tests/bench tests/bench/run.sh
 
+## peers     fetch and build what bench compares with, into build/peers (some 5 GB, 20 minutes)
+peers:
+	$(Q)tests/bench/fetch_peers.sh
+
 ## fuzz      fuzz one parser: make fuzz TARGET=jsonl [SECONDS=60]
 SECONDS ?= 60
 fuzz: deps
@@ -173,6 +177,6 @@ $(BUILD)/tests/golden/make_%: $(BUILD)/tests/golden/make_%.o $(GOLDEN) $(LIB)
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-.PHONY: all lib demo check tests deps models bench fuzz fuzzers golden install uninstall format clean help
+.PHONY: all lib demo check tests deps models bench peers fuzz fuzzers golden install uninstall format clean help
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)

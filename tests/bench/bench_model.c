@@ -1,21 +1,23 @@
 /* How fast whole models are, as JSON lines: tokens a second, and the arithmetic of their linear
  * layers as a share of the multiply-add peak probed in the same run, before and after each case.
  *
- *   bench_model LANGUAGE_MODEL ENCODER THREADS
+ *   bench_model LANGUAGE_MODEL ENCODER TEXTS THREADS
  *
  * score: 8 texts of 512 tokens, logits of all of them. decode: prompts of 128 tokens, then 64 new
- * ones a sequence; only steps without prompt rows count. embed: 64 texts of some 90 tokens.
+ * ones a sequence; only steps without prompt rows count. embed: the lines of the file TEXTS.
  * Work: 2 operations a weight of every linear layer (and of the output head) a token; attention,
  * norms and sampling are in the time but not in the work. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mapped_file.h"
 #include "model/encoder.h"
 #include "run/scheduler.h"
 #include "tests/bench/probe.h"
 
-enum { SCORE_TEXTS = 8, SCORE_TOKENS = 512, PROMPT = 128, NEW = 64, TEXTS = 64, ROUNDS = 3 };
+enum { SCORE_TEXTS = 8, SCORE_TOKENS = 512, PROMPT = 128, NEW = 64, ROUNDS = 3 };
+enum { MAX_TEXTS = 4096 };
 
 static struct bench {
     const struct backend *backend;
@@ -183,11 +185,22 @@ static void bench_decode(const struct model *model, int sequences)
     scheduler_close(scheduler);
 }
 
-static void bench_embed(const char *path)
+/* The lines of `all`, which they point into; returns how many. */
+static int split_lines(struct text all, struct text *lines)
 {
-    static const char words[] =
-        "the patients with chronic kidney disease who were given the treatment had lower blood "
-        "pressure than those in the control group after twelve weeks of follow up ";
+    int n = 0;
+
+    for (size_t at = 0; at < all.len && n < MAX_TEXTS; n++) {
+        const char *end = memchr(all.ptr + at, '\n', all.len - at);
+
+        lines[n] = (struct text){all.ptr + at, end ? (size_t)(end - all.ptr) - at : all.len - at};
+        at += lines[n].len + 1;
+    }
+    return n;
+}
+
+static void bench_embed(const char *path, const char *texts_path)
+{
     struct model_config config = {.architecture = ARCH_BERT,
                                   .dim = 384,
                                   .n_layers = 6,
@@ -196,32 +209,32 @@ static void bench_embed(const char *path)
                                   .head_dim = 32,
                                   .ffn_dim = 1536};
     struct result best = {.peak = peak_gflops()};
-    struct text texts[TEXTS];
-    int32_t n_tokens[TEXTS];
-    struct buf buf = {0};
+    static struct text texts[MAX_TEXTS];
+    static int32_t n_tokens[MAX_TEXTS];
+    struct mapped_file file;
     struct status status;
     struct encoder *encoder = encoder_open(path, bench.backend, bench.device, &status);
     float *out;
+    int n;
 
     need(encoder, &status);
-    for (int i = 0; i < 3; i++)
-        buf_append_string(&buf, words);
-    for (int i = 0; i < TEXTS; i++)
-        texts[i] = (struct text){buf.data, buf.len - (size_t)i};
-    out = memory_zeroed(TEXTS * (size_t)encoder_dim(encoder), sizeof(float));
+    need(mapped_file_open(&file, texts_path, &status), &status);
+    n = split_lines((struct text){(const char *)file.data, file.size}, texts);
+    out = memory_zeroed((size_t)n * (size_t)encoder_dim(encoder), sizeof(float));
     for (int round = 0; round < ROUNDS; round++) {
         const double start = now();
         double tokens = 0;
 
-        need(encoder_embed(encoder, texts, TEXTS, out, n_tokens, &status), &status);
-        for (int i = 0; i < TEXTS; i++)
-            tokens += n_tokens[i];
+        need(encoder_embed(encoder, texts, (size_t)n, out, n_tokens, &status), &status);
+        for (int i = 0; i < n; i++)
+            tokens += n_tokens[i] < encoder_max_tokens(encoder) ? n_tokens[i]
+                                                                : encoder_max_tokens(encoder);
         keep_best(&best, tokens, now() - start);
     }
     if (encoder_dim(encoder) == config.dim) /* MiniLM: its work is known */
-        print_result("embed", TEXTS, &best, linear_flops(&config, false));
+        print_result("embed", n, &best, linear_flops(&config, false));
     free(out);
-    buf_release(&buf);
+    mapped_file_close(&file);
     encoder_close(encoder);
 }
 
@@ -231,8 +244,8 @@ int main(int argc, char **argv)
     struct status status;
     struct model *model;
 
-    if (argc != 4 || (options.n_threads = atoi(argv[3])) < 1) {
-        fprintf(stderr, "usage: bench_model LANGUAGE_MODEL ENCODER THREADS\n");
+    if (argc != 5 || (options.n_threads = atoi(argv[4])) < 1) {
+        fprintf(stderr, "usage: bench_model LANGUAGE_MODEL ENCODER TEXTS THREADS\n");
         return 64;
     }
     bench.threads = options.n_threads;
@@ -250,7 +263,7 @@ int main(int argc, char **argv)
     bench_decode(model, 8);
     bench_decode(model, 32);
     model_close(model);
-    bench_embed(argv[2]);
+    bench_embed(argv[2], argv[3]);
     probe_close(&bench.probe);
     thread_pool_close(bench.pool);
     bench.backend->close(bench.device);

@@ -1,67 +1,75 @@
 #!/bin/sh
-# llama.cpp beside medrat: the same GGUF file, the same threads, one after the other.
+# Peers beside medrat: the same files, the same texts, the same threads, one after the other.
 #
-#   peers.sh MODEL.gguf THREADS <FIGURES >LINES
+#   peers.sh MODEL.gguf MINILM_FOLDER MISTRAL.model THREADS
 #
-# FIGURES are bench_model's lines for that model; a line comes out for each that a peer can answer,
-# `ratio` > 1 where medrat is faster. llama-bench and llama-batched-bench are looked for in
-# $LLAMA_CPP_BIN, then on the PATH.
+# Reads build/bench/figures.jsonl (medrat's own lines, made a moment ago) and the texts beside it. A
+# line comes out for each figure that a peer answers, `ratio` > 1 where medrat is faster. Peers are
+# what `make peers` put into build/peers, else what is found: llama.cpp in $LLAMA_CPP_BIN or on the
+# PATH, Python packages in $MEDRAT_PYTHON. What is absent is skipped with a word.
 #
 # Not all is alike: llama-bench makes the logits of the last of its 512 tokens alone, medrat those of
 # all (for SmolLM2 a quarter more work); llama.cpp rounds activations to 8 bits where weights are
-# quantised and may use AVX-512, medrat computes in f32. Both tell their best of three.
+# quantised. All tell their best of three.
 set -eu
 
-model=$1
-threads=$2
-figures=$(cat)
+gguf=$1 minilm=$2 spm=$3 threads=$4
+figures=build/bench/figures.jsonl
 rounds=3
+python=${MEDRAT_PYTHON:-build/peers/venv/bin/python}
 
 find_tool() { # find_tool NAME: its path, or false and a line that says so
-    if [ -n "${LLAMA_CPP_BIN:-}" ] && [ -x "$LLAMA_CPP_BIN/$1" ]; then
-        echo "$LLAMA_CPP_BIN/$1"
-    elif ! command -v "$1"; then
-        echo "skipped: $1 not found" >&2
-        return 1
-    fi
+    for folder in "${LLAMA_CPP_BIN:-}" build/peers/llama.cpp/build/bin; do
+        [ -n "$folder" ] && [ -x "$folder/$1" ] && echo "$folder/$1" && return
+    done
+    command -v "$1" || { echo "skipped: $1 not found (make peers)" >&2 && return 1; }
 }
 
-prefill() { # best tokens a second of llama-bench
-    "$1" -m "$model" -p 512 -n 0 -t "$threads" -r "$rounds" -o jsonl 2>/dev/null |
-        jq '.samples_ts | max'
+prefill() { # prefill TOOL: {peer, tokens_per_s} of llama-bench
+    "$1" -m "$gguf" -p 512 -n 0 -t "$threads" -r "$rounds" -o jsonl 2>/dev/null |
+        jq -c '{bench: "score", peer: "llama-bench -p 512", tokens_per_s: (.samples_ts | max)}'
 }
 
-decode() { # decode TOOL SEQUENCES: best tokens a second of llama-batched-bench
+decode() { # decode TOOL SEQUENCES: the same of llama-batched-bench
     i=0
     while [ "$i" -lt "$rounds" ]; do
-        "$1" -m "$model" -c $(($2 * 256)) -npp 128 -ntg 64 -npl "$2" -t "$threads" \
+        "$1" -m "$gguf" -c $(($2 * 256)) -npp 128 -ntg 64 -npl "$2" -t "$threads" \
             -tb "$threads" --output-format jsonl 2>/dev/null
         i=$((i + 1))
-    done | jq -s 'map(select(.speed_tg) | .speed_tg) | max'
+    done | jq -cs --argjson n "$2" '{bench: "decode", sequences: $n,
+        peer: "llama-batched-bench -npp 128 -ntg 64", tokens_per_s: (map(.speed_tg // 0) | max)}'
 }
 
-# figure BENCH SEQUENCES: medrat's line for it, if there is one
-figure() {
-    printf '%s\n' "$figures" |
-        jq -c "select(.bench == \"$1\" and (\"$2\" == \"\" or .sequences == (\"$2\" | tonumber)))"
-}
-
-if tool=$(find_tool llama-bench); then
-    line=$(figure score '')
-    if [ -n "$line" ]; then
-        theirs=$(prefill "$tool")
-        printf '%s\n' "$line" | jq -c --argjson theirs "$theirs" '
-            {bench, peer: "llama-bench -p 512", tokens_per_s, peer_tokens_per_s: $theirs,
-             ratio: (.tokens_per_s / $theirs)}'
+python_peers() { # python_peers COMMAND ARGUMENT...
+    if [ ! -x "$python" ]; then
+        echo "skipped: Python peers of '$1' (make peers)" >&2
+        return
     fi
-fi
-if tool=$(find_tool llama-batched-bench); then
-    for sequences in 1 8 32; do
-        line=$(figure decode "$sequences")
-        [ -n "$line" ] || continue
-        theirs=$(decode "$tool" "$sequences")
-        printf '%s\n' "$line" | jq -c --argjson theirs "$theirs" '
-            {bench, sequences, peer: "llama-batched-bench -npp 128 -ntg 64", tokens_per_s,
-             peer_tokens_per_s: $theirs, ratio: (.tokens_per_s / $theirs)}'
-    done
-fi
+    "$python" tests/bench/peers.py "$@" 2>build/bench/peers.log || {
+        echo "peers.py $1 failed: build/bench/peers.log" >&2
+        return 1
+    }
+    grep '^skipped' build/bench/peers.log >&2 || true
+}
+
+{
+    ! tool=$(find_tool llama-bench) || prefill "$tool"
+    if tool=$(find_tool llama-batched-bench); then
+        for sequences in 1 8 32; do
+            decode "$tool" "$sequences"
+        done
+    fi
+    python_peers score "$gguf" "$threads"
+    python_peers embed "$minilm" build/bench/passages.txt "$threads"
+    python_peers tokens "$gguf" "$minilm" "$spm" build/bench/texts.txt
+} | jq -c --slurpfile ours "$figures" '
+    . as $peer
+    | $ours[]
+    | select(.bench == $peer.bench
+             and ($peer.sequences == null or .sequences == $peer.sequences)
+             and ($peer.tokenizer == null or .tokenizer == $peer.tokenizer))
+    | (.tokens_per_s // .mb_per_s) as $mine
+    | ($peer.tokens_per_s // $peer.mb_per_s) as $theirs
+    | {bench, peer: $peer.peer} + (if $peer.sequences then {sequences} else {} end)
+      + (if $peer.tokenizer then {tokenizer} else {} end)
+      + {medrat: $mine, theirs: $theirs, ratio: ($mine / $theirs * 100 | round / 100)}'

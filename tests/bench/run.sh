@@ -1,6 +1,7 @@
 #!/bin/sh
 # make bench: that no text takes a tokenizer much longer than another of its length; then JSON lines
-# with shares of this machine's own peak, probed in the same run; then peers that are found.
+# with shares of this machine's own peak, probed in the same run; then ratios to the peers that
+# `make peers` fetched, measured in the same run as well.
 # THREADS=N (default: all processors), OPS=1 (each operation on its own too, some minutes).
 set -eu
 cd "$(dirname "$0")/../.."
@@ -11,7 +12,18 @@ if [ ! -e "$models/smollm2" ] || [ ! -e "$models/minilm" ]; then
     exit 66
 fi
 threads=${THREADS:-$(nproc)}
+gguf=$(echo "$models"/smollm2/*.gguf)
+mkdir -p build/bench
+jq -r '.passages[].text' examples/questions.jsonl | head -n 128 >build/bench/passages.txt
+jq -r '.query, .passages[].text' examples/questions.jsonl >build/bench/texts.txt
+
 MEDRAT_MODELS=$models "$MEDRAT_BENCH/tokenizer_time_test"
 [ -z "${OPS:-}" ] || "$MEDRAT_BENCH/bench_ops" "$threads"
-"$MEDRAT_BENCH/bench_model" "$models/smollm2" "$models/minilm" "$threads" | tee build/bench.jsonl
-tests/bench/peers.sh "$models"/smollm2/*.gguf "$threads" <build/bench.jsonl
+{
+    "$MEDRAT_BENCH/bench_model" "$gguf" "$models/minilm" build/bench/passages.txt "$threads"
+    for name in smollm2 minilm mistral-v3-tokenizer; do
+        "$MEDRAT_BENCH/bench_tokens" "$models/$name" build/bench/texts.txt |
+            jq -c --arg name "$name" '.kind = .tokenizer | .tokenizer = $name'
+    done
+} | tee build/bench/figures.jsonl
+tests/bench/peers.sh "$gguf" "$models/minilm" "$models"/mistral-v3-tokenizer/*.model.v* "$threads"
