@@ -15,15 +15,16 @@
 struct bpe_merge {
     int32_t left, right; /* these two ids, side by side, ... */
     int32_t result;      /* ... become this one */
+    uint32_t rank;       /* lower first; set by bpe_init, given to bpe_init_ranked */
 };
 
 /* Zeroed = valid and without merges. */
 struct bpe {
-    struct bpe_merge *merges; /* ours, [n_merges]; the index is the rank */
+    struct bpe_merge *merges; /* ours, [n_merges], ranks ascending */
     uint32_t n_merges;
-    uint32_t *ranks; /* ours; hash of a pair -> rank + 1, 0: free; a power of two of them */
-    size_t n_ranks;
-    bool *orderly; /* ours, [n_merges]: do all pairs with the result have higher ranks? */
+    uint32_t *slots; /* ours; hash of a pair -> merge + 1, 0: free; a power of two of them */
+    size_t n_slots;
+    bool *orderly; /* ours, [n_merges]: do all pairs with a result of this rank have higher ones? */
 };
 
 struct bpe_symbol;
@@ -42,13 +43,19 @@ struct bpe_scratch {
     uint32_t *merged; /* positions of the merges whose new pairs are not looked at yet */
     size_t n_merged;
     int32_t last_left, last_right; /* the pair that was looked up last; -1: none yet */
-    uint32_t last_rank;            /* and its rank */
+    uint32_t last_merge;           /* and its merge */
     uint32_t *tails; /* [n_merges]: last entry of the rank's open chain, plus 1; 0: none */
 };
 
-/* Takes `merges` (made by malloc), also on failure. STATUS_CONFIG if a pair is there twice. */
+/* Takes `merges` (made by malloc), also on failure; their order is their rank. STATUS_CONFIG if a
+ * pair is there twice. */
 bool bpe_init(struct bpe *bpe, struct bpe_merge *merges, size_t n_merges,
               struct status *status) MUST_CHECK;
+
+/* The same with the ranks that the merges bring: ascending, below n_merges, several may be equal
+ * (then the leftmost pair goes first, whichever it is). */
+bool bpe_init_ranked(struct bpe *bpe, struct bpe_merge *merges, size_t n_merges,
+                     struct status *status) MUST_CHECK;
 void bpe_release(struct bpe *bpe);
 void bpe_scratch_release(struct bpe_scratch *scratch);
 

@@ -22,6 +22,7 @@ struct vocabulary {
     int n;
     struct bpe_merge merges[MAX_MERGES];
     size_t n_merges;
+    uint32_t n_of_rank; /* so many merges in a row share a rank */
 };
 
 static int32_t spell(struct vocabulary *v, int left, int right)
@@ -51,7 +52,7 @@ static bool has_pair(const struct vocabulary *v, int left, int right)
 
 static void draw_vocabulary(struct vocabulary *v, struct draw *draw, size_t n_merges, bool shuffled)
 {
-    *v = (struct vocabulary){.n_letters = 1 + (int)draw_below(draw, MAX_LETTERS)};
+    *v = (struct vocabulary){.n_letters = 1 + (int)draw_below(draw, MAX_LETTERS), .n_of_rank = 1};
     v->n = v->n_letters;
     for (int id = 0; id < v->n_letters; id++)
         v->spelling[id][0] = (char)('a' + id);
@@ -61,7 +62,7 @@ static void draw_vocabulary(struct vocabulary *v, struct draw *draw, size_t n_me
         const int32_t result = has_pair(v, left, right) ? -1 : spell(v, left, right);
 
         if (result >= 0)
-            v->merges[v->n_merges++] = (struct bpe_merge){left, right, result};
+            v->merges[v->n_merges++] = (struct bpe_merge){left, right, result, 0};
     }
     for (size_t i = v->n_merges; shuffled && i > 1; i--) {
         const size_t other = draw_below(draw, i);
@@ -78,30 +79,37 @@ static void open_bpe(struct bpe *bpe, const struct vocabulary *v)
     struct status status;
 
     memcpy(merges, v->merges, v->n_merges * sizeof(*merges));
-    assert_true(bpe_init(bpe, merges, v->n_merges, &status));
+    for (size_t i = 0; i < v->n_merges; i++)
+        merges[i].rank = (uint32_t)i / v->n_of_rank;
+    if (v->n_of_rank > 1)
+        assert_true(bpe_init_ranked(bpe, merges, v->n_merges, &status));
+    else
+        assert_true(bpe_init(bpe, merges, v->n_merges, &status));
 }
 
 /* The definition, word by word. Returns how many ids are left. */
 static size_t merge_by_definition(const struct vocabulary *v, int32_t *ids, size_t n)
 {
-    uint32_t ranks[MAX_TOKENS][MAX_TOKENS];
+    uint32_t found[MAX_TOKENS][MAX_TOKENS]; /* merges, plus 1; 0: none */
 
-    memset(ranks, 0xFF, sizeof(ranks));
-    for (uint32_t rank = 0; rank < v->n_merges; rank++)
-        ranks[v->merges[rank].left][v->merges[rank].right] = rank;
+    memset(found, 0, sizeof(found));
+    for (uint32_t i = 0; i < v->n_merges; i++)
+        found[v->merges[i].left][v->merges[i].right] = i + 1;
     for (;;) {
         uint32_t best = UINT32_MAX;
         size_t at = 0;
 
         for (size_t i = 0; i + 1 < n; i++) {
-            if (ranks[ids[i]][ids[i + 1]] < best) {
-                best = ranks[ids[i]][ids[i + 1]];
+            const uint32_t merge = found[ids[i]][ids[i + 1]];
+
+            if (merge > 0 && (merge - 1) / v->n_of_rank < best) {
+                best = (merge - 1) / v->n_of_rank;
                 at = i;
             }
         }
         if (best == UINT32_MAX)
             return n;
-        ids[at] = v->merges[best].result;
+        ids[at] = v->merges[found[ids[at]][ids[at + 1]] - 1].result;
         memmove(ids + at + 1, ids + at + 2, (n - at - 2) * sizeof(*ids));
         n--;
     }
@@ -143,7 +151,8 @@ static void compare(const struct vocabulary *v, struct draw *draw, size_t n,
     free(ids);
 }
 
-static void compare_many(uint64_t seed, int n_rounds, size_t max_n, bool shuffled)
+static void compare_many(uint64_t seed, int n_rounds, size_t max_n, bool shuffled,
+                         uint32_t n_of_rank)
 {
     struct draw draw = {seed};
 
@@ -152,6 +161,7 @@ static void compare_many(uint64_t seed, int n_rounds, size_t max_n, bool shuffle
         struct vocabulary v;
 
         draw_vocabulary(&v, &draw, 1 + draw_below(&draw, 30), shuffled);
+        v.n_of_rank = n_of_rank;
         for (int k = 0; k < 4; k++)
             compare(&v, &draw, draw_below(&draw, max_n), &scratch);
         bpe_scratch_release(&scratch);
@@ -161,20 +171,28 @@ static void compare_many(uint64_t seed, int n_rounds, size_t max_n, bool shuffle
 static void merges_words_by_rank_then_leftmost(void **state)
 {
     (void)state;
-    compare_many(1, 500, 25, false);
+    compare_many(1, 500, 25, false, 1);
 }
 
 static void merges_long_segments_by_rank_then_leftmost(void **state)
 {
     (void)state;
-    compare_many(2, 300, 400, false);
+    compare_many(2, 300, 400, false, 1);
 }
 
 static void merges_with_ranks_in_any_order(void **state)
 {
     (void)state;
-    compare_many(3, 500, 25, true);
-    compare_many(4, 300, 400, true);
+    compare_many(3, 500, 25, true, 1);
+    compare_many(4, 300, 400, true, 1);
+}
+
+static void merges_of_one_rank_go_from_left_to_right(void **state)
+{
+    (void)state;
+    compare_many(6, 500, 25, true, 3);
+    compare_many(7, 300, 400, true, 2);
+    compare_many(8, 300, 400, false, 100);
 }
 
 static void merges_segments_of_several_windows(void **state)
@@ -187,8 +205,43 @@ static void merges_segments_of_several_windows(void **state)
         struct vocabulary v;
 
         draw_vocabulary(&v, &draw, 8, i % 2 == 1);
+        v.n_of_rank = i < 4 ? 1 : 8;
         compare(&v, &draw, 8300 + draw_below(&draw, 1000), &scratch);
         bpe_scratch_release(&scratch);
+    }
+}
+
+/* Then a window is what the one before was, and is not merged again. */
+static void merges_runs_of_many_windows(void **state)
+{
+    enum { N = 24000 };
+    static const char *const words[] = {"a", "ab", "aab", "abaabba"};
+    struct vocabulary v = {.n_letters = 2, .spelling = {"a", "b"}, .n = 2, .n_of_rank = 1};
+
+    (void)state;
+    for (int i = 0; i < 3; i++) { /* aa, aaaa; ab, abab */
+        const int left = i == 2 ? 0 : i + (i > 0), right = i == 2 ? 1 : left;
+
+        v.merges[v.n_merges++] = (struct bpe_merge){left, right, spell(&v, left, right), 0};
+    }
+    for (size_t w = 0; w < sizeof(words) / sizeof(words[0]); w++) {
+        struct bpe_scratch scratch = {0};
+        int32_t *ids = memory_zeroed(N, sizeof(*ids)), *want = memory_zeroed(N, sizeof(*ids));
+        struct tokens got = {0};
+        struct bpe bpe;
+
+        for (size_t i = 0; i < N; i++)
+            ids[i] = want[i] = words[w][i % strlen(words[w])] - 'a';
+        want[N - 100] = ids[N - 100] = 1;
+        open_bpe(&bpe, &v);
+        bpe_encode(&bpe, &scratch, ids, N, &got);
+        assert_int_equal(got.n, merge_by_definition(&v, want, N));
+        assert_memory_equal(got.ids, want, got.n * sizeof(*want));
+        bpe_release(&bpe);
+        tokens_release(&got);
+        bpe_scratch_release(&scratch);
+        free(ids);
+        free(want);
     }
 }
 
@@ -218,8 +271,8 @@ static void swallow(const struct bpe_merge pair[2], size_t swallower_at)
 
 static void gives_up_windows_where_one_end_decides_all(void **state)
 {
-    static const struct bpe_merge to_the_right[2] = {{1, 0, 2}, {2, 0, 1}};
-    static const struct bpe_merge to_the_left[2] = {{0, 1, 2}, {0, 2, 1}};
+    static const struct bpe_merge to_the_right[2] = {{1, 0, 2, 0}, {2, 0, 1, 0}};
+    static const struct bpe_merge to_the_left[2] = {{0, 1, 2, 0}, {0, 2, 1, 0}};
 
     (void)state;
     swallow(to_the_right, 0);
@@ -276,8 +329,8 @@ static void refuses_a_pair_that_is_there_twice(void **state)
     struct bpe bpe;
 
     (void)state;
-    merges[0] = (struct bpe_merge){0, 1, 2};
-    merges[1] = (struct bpe_merge){0, 1, 3};
+    merges[0] = (struct bpe_merge){0, 1, 2, 0};
+    merges[1] = (struct bpe_merge){0, 1, 3, 0};
     assert_false(bpe_init(&bpe, merges, 2, &status));
     assert_string_equal(status.message, "merges 0 and 1 are the same");
 }
@@ -288,7 +341,9 @@ int main(void)
         cmocka_unit_test(merges_words_by_rank_then_leftmost),
         cmocka_unit_test(merges_long_segments_by_rank_then_leftmost),
         cmocka_unit_test(merges_with_ranks_in_any_order),
+        cmocka_unit_test(merges_of_one_rank_go_from_left_to_right),
         cmocka_unit_test(merges_segments_of_several_windows),
+        cmocka_unit_test(merges_runs_of_many_windows),
         cmocka_unit_test(gives_up_windows_where_one_end_decides_all),
         cmocka_unit_test(takes_the_leftmost_pair_even_if_it_came_last),
         cmocka_unit_test(keeps_its_scratch_clean_between_vocabularies_of_one_size),
