@@ -142,7 +142,11 @@ $(LIB): $(LIB_OBJ)
 
 # The file's name is its licence to use the instruction set; no other file may.
 ifeq ($(shell uname -m),x86_64)
-$(BUILD)/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
+AVX2_FLAGS = -mavx2 -mfma -mf16c
+AVX512_FLAGS = $(AVX2_FLAGS) -mavx512f -mavx512bw -mavx512vl -mavx512dq
+$(BUILD)/%_avx2.o: CFLAGS += $(AVX2_FLAGS)
+$(BUILD)/%_avx512.o: CFLAGS += $(AVX512_FLAGS)
+$(BUILD)/%_avx512vnni.o: CFLAGS += $(AVX512_FLAGS) -mavx512vnni
 endif
 
 $(BUILD)/%.o: %.c

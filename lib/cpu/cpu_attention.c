@@ -15,7 +15,7 @@
 #include "compute/kv_cache.h"
 #include "cpu/cpu_device.h"
 
-enum { ITEM_TILES = 4, ITEM_ROWS = ITEM_TILES * TILE_ROWS };
+enum { ITEM_ROWS = 24 }; /* whole tiles of every set */
 
 struct attention_job {
     struct device *device;
@@ -35,13 +35,13 @@ struct attention_item {
     const struct segment *segment;
     int kv_head, first, n_rows; /* rows of the segment: first .. first + n_rows */
     float *q, *sums;            /* [n_rows][padded_dim] */
-    float *scores;              /* [TILE_ROWS][KV_BLOCK_TOKENS] */
+    float *scores;              /* [tile_rows][KV_BLOCK_TOKENS] */
     float max[ITEM_ROWS], total[ITEM_ROWS];
 };
 
 size_t cpu_attention_scratch(void)
 {
-    return 2 * ITEM_ROWS * KV_MAX_HEAD_DIM + TILE_ROWS * KV_BLOCK_TOKENS;
+    return 2 * ITEM_ROWS * KV_MAX_HEAD_DIM + MAX_TILE_ROWS * KV_BLOCK_TOKENS;
 }
 
 static int min_int(int a, int b)
@@ -126,14 +126,17 @@ static struct span common_to(const struct attention_item *item, int row, int n, 
     return common;
 }
 
-/* sums [n][padded_dim] += weights of rows [r, r + n) of the tile times `span` of a value panel */
-static void add_span(const struct attention_item *item, float *sums, int r, int n,
+/* sums [n][padded_dim] += weights of rows [r, r + n) of the tile times `span` of value panels with
+ * n_cols columns */
+static void add_span(const struct attention_item *item, float *sums, int n_cols, int r, int n,
                      const float *values, struct span span)
 {
+    const size_t stride = (size_t)KV_LANES * KV_BLOCK_TOKENS;
+
     if (span.first < span.end)
-        item->job->device->kernels->tile(sums, (size_t)item->job->kv->padded_dim, KV_LANES,
+        item->job->device->kernels->tile(sums, (size_t)item->job->kv->padded_dim, n_cols,
                                          item->scores + r * KV_BLOCK_TOKENS + span.first,
-                                         KV_BLOCK_TOKENS, n, values + span.first * KV_LANES,
+                                         KV_BLOCK_TOKENS, n, values + span.first * KV_LANES, stride,
                                          (size_t)(span.end - span.first), true);
 }
 
@@ -143,19 +146,21 @@ static void add_values(struct attention_item *item, int row, int n, const float 
 {
     const size_t padded = (size_t)item->job->kv->padded_dim;
     const struct span common = common_to(item, row, n, start);
-    struct span seen[TILE_ROWS];
+    const size_t width = (size_t)item->job->device->kernels->tile_panels * KV_LANES;
+    struct span seen[MAX_TILE_ROWS];
 
     for (int r = 0; r < n; r++)
         seen[r] = seen_by(item, row + r, start);
-    for (size_t c = 0; c < padded; c += KV_LANES, values += KV_LANES * KV_BLOCK_TOKENS) {
+    for (size_t c = 0; c < padded; c += width, values += width * KV_BLOCK_TOKENS) {
+        const int n_cols = (int)(padded - c < width ? padded - c : width);
         float *sums = item->sums + (size_t)row * padded + c;
 
         for (int r = 0; r < n; r++)
-            add_span(item, sums + (size_t)r * padded, r, 1, values,
+            add_span(item, sums + (size_t)r * padded, n_cols, r, 1, values,
                      (struct span){seen[r].first, min_int(seen[r].end, common.first)});
-        add_span(item, sums, 0, n, values, common);
+        add_span(item, sums, n_cols, 0, n, values, common);
         for (int r = 0; r < n; r++)
-            add_span(item, sums + (size_t)r * padded, r, 1, values,
+            add_span(item, sums + (size_t)r * padded, n_cols, r, 1, values,
                      (struct span){common.end, seen[r].end});
     }
 }
@@ -167,10 +172,12 @@ static void attend_tile(struct attention_item *item, int row, int n, const float
     const int first = seen_by(item, row, start).first;
     const int end = seen_by(item, row + n - 1, start).end;
 
-    for (int t = first / KV_LANES * KV_LANES; t < end; t += KV_LANES)
-        item->job->device->kernels->tile(item->scores + t, KV_BLOCK_TOKENS, KV_LANES,
-                                         item->q + (size_t)row * padded, padded, n,
-                                         keys + (size_t)t * padded, dim, false);
+    const struct cpu_kernels *kernels = item->job->device->kernels;
+    const int width = kernels->tile_panels * KV_LANES;
+
+    for (int t = first / width * width; t < end; t += width)
+        kernels->tile(item->scores + t, KV_BLOCK_TOKENS, width, item->q + (size_t)row * padded,
+                      padded, n, keys + (size_t)t * padded, KV_LANES * padded, dim, false);
     weigh(item, row, n, start);
     add_values(item, row, n, keys + KV_BLOCK_TOKENS * padded, start);
 }
@@ -182,7 +189,8 @@ static void attend(struct attention_item *item)
     const size_t dim = (size_t)kv->head_dim, padded = (size_t)kv->padded_dim;
     const int first_block = visible_first(item, 0) / KV_BLOCK_TOKENS;
     const int last_end = visible_end(item, item->n_rows - 1);
-    const int n_tiles = (item->n_rows + TILE_ROWS - 1) / TILE_ROWS;
+    const int tile_rows = item->job->device->kernels->tile_rows;
+    const int n_tiles = (item->n_rows + tile_rows - 1) / tile_rows;
 
     for (int r = 0; r < item->n_rows; r++) {
         memcpy(item->q + (size_t)r * padded, item->job->q + place(item, r), dim * sizeof(float));

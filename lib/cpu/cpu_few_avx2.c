@@ -64,10 +64,10 @@ INLINE void add_words(const int rows, struct sums *s, const float *x, size_t x_s
     for (int k = 0; k < 8; k += 2, x += 2) {
         add_column(rows, s, x, x_stride, nibbles(lo, 0x0F, f->d_lo, f->m_lo),
                    nibbles(hi, 0x0F, f->d_hi, f->m_hi));
-        add_column(rows, s, x + 1, x_stride, nibbles(lo, 0xF0, f->d16_lo, f->m_lo),
-                   nibbles(hi, 0xF0, f->d16_hi, f->m_hi));
-        lo = _mm256_srli_epi32(lo, 8);
-        hi = _mm256_srli_epi32(hi, 8);
+        add_column(rows, s, x + 1, x_stride, nibbles(lo, 0xF0000, f->odd_lo, f->m_lo),
+                   nibbles(hi, 0xF0000, f->odd_hi, f->m_hi));
+        lo = _mm256_srli_epi32(lo, 4);
+        hi = _mm256_srli_epi32(hi, 4);
     }
 }
 
@@ -75,9 +75,15 @@ INLINE void add_words(const int rows, struct sums *s, const float *x, size_t x_s
 INLINE void add_bytes(const int rows, struct sums *s, const float *x, size_t x_stride,
                       const uint8_t *p, const struct factors *f)
 {
-    for (int k = 0; k < 8; k++, p += PANEL_ROWS, x++)
-        add_column(rows, s, x, x_stride, _mm256_mul_ps(load_i8(p), f->d_lo),
-                   _mm256_mul_ps(load_i8(p + HALF), f->d_hi));
+    const __m256 down = _mm256_set1_ps(0x1p-24f); /* see load_byte_factors */
+    const __m256 d_lo = _mm256_mul_ps(f->d_lo, down), d_hi = _mm256_mul_ps(f->d_hi, down);
+
+    for (int j = 0; j < 8; j += 4, p += 4 * PANEL_ROWS) {
+        const __m256i lo = load_words(p), hi = load_words(p + 4 * HALF);
+
+        for (int k = 0; k < 4; k++, x++)
+            add_column(rows, s, x, x_stride, byte_of(lo, k, d_lo), byte_of(hi, k, d_hi));
+    }
 }
 
 /* One panel (q: NULL), or two that lie at p and q. */

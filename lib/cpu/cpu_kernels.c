@@ -18,6 +18,12 @@ static bool has_avx2(void)
     __builtin_cpu_init();
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
 }
+
+static bool has_avx512(void)
+{
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+}
 #endif
 
 static bool has_any(void)
@@ -27,6 +33,7 @@ static bool has_any(void)
 
 const struct cpu_kernel_set cpu_kernel_sets[] = {
 #if defined(__x86_64__)
+    {&cpu_kernels_avx512, has_avx512},
     {&cpu_kernels_avx2, has_avx2},
 #endif
     {&cpu_kernels_scalar, has_any},

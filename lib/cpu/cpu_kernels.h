@@ -14,7 +14,7 @@
 #include "base/status.h"
 #include "cpu/cpu_matrix.h"
 
-enum { TILE_ROWS = 6 };
+enum { MAX_TILE_ROWS = 12 };
 
 struct cpu_kernels {
     const char *name;
@@ -29,9 +29,11 @@ struct cpu_kernels {
     void (*expand)(float *w, const struct matrix *matrix, size_t panel, size_t first, size_t n);
 
     /* y[r][c] (go_on: +)= sum over k of x[r][k] * w[k][c], k ascending, one rounding a step.
-     * 1 <= n_rows <= TILE_ROWS, 1 <= n_cols <= 16; w[n_k][16] aligned to 32. */
+     * 1 <= n_rows <= tile_rows, 1 <= n_cols <= 16 * tile_panels; w[n_k][16] aligned to 64, the
+     * next panel's (for n_cols > 16) w_stride floats later. */
+    int tile_rows, tile_panels; /* tile_rows <= MAX_TILE_ROWS */
     void (*tile)(float *y, size_t y_stride, int n_cols, const float *x, size_t x_stride, int n_rows,
-                 const float *w, size_t n_k, bool go_on);
+                 const float *w, size_t w_stride, size_t n_k, bool go_on);
 
     /* For up to few_rows rows (0: none), instead of the two above and with the same bits: y = x W^T
      * for the outputs of panels [panel, end), x [n_rows][cols], y [n_rows][rows]. Not for F32. */
@@ -63,6 +65,7 @@ struct cpu_kernels {
 extern const struct cpu_kernels cpu_kernels_scalar;
 #if defined(__x86_64__)
 extern const struct cpu_kernels cpu_kernels_avx2;
+extern const struct cpu_kernels cpu_kernels_avx512;
 #endif
 
 /* The fastest set that this CPU has, or the one named (NULL or "": none named). NULL and

@@ -243,6 +243,8 @@ static float avx2_softmax_block(float *scores, int n_seen, float factor, float *
 const struct cpu_kernels cpu_kernels_avx2 = {
     .name = "avx2",
     .chunk = 384,
+    .tile_rows = TILE_AVX2_ROWS,
+    .tile_panels = 1,
     .expand = tile_avx2_expand,
     .tile = tile_avx2_multiply,
     .few_rows = FEW_ROWS,

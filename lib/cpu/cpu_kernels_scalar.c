@@ -11,8 +11,9 @@ static void scalar_expand(float *w, const struct matrix *matrix, size_t panel, s
 }
 
 static void scalar_tile(float *y, size_t y_stride, int n_cols, const float *x, size_t x_stride,
-                        int n_rows, const float *w, size_t n_k, bool go_on)
+                        int n_rows, const float *w, size_t w_stride, size_t n_k, bool go_on)
 {
+    (void)w_stride;
     for (int r = 0; r < n_rows; r++, y += y_stride, x += x_stride) {
         double sums[PANEL_ROWS] = {0};
 
@@ -108,6 +109,8 @@ static float scalar_softmax_block(float *scores, int n_seen, float factor, float
 const struct cpu_kernels cpu_kernels_scalar = {
     .name = "scalar",
     .chunk = SIZE_MAX,
+    .tile_rows = 6,
+    .tile_panels = 1,
     .sums_in_double = true,
     .expand = scalar_expand,
     .tile = scalar_tile,

@@ -21,6 +21,7 @@ struct linear_job {
     const float *bias;
     size_t n;        /* rows */
     size_t chunk;    /* columns at a time */
+    size_t n_steps;  /* the matrix in as many panels as a tile takes */
     size_t n_groups; /* items a block of rows */
     size_t n_blocks; /* blocks of rows */
 };
@@ -46,7 +47,7 @@ static size_t chunk_of(const struct cpu_kernels *kernels, size_t cols)
 
 size_t cpu_linear_scratch(const struct cpu_kernels *kernels, size_t cols)
 {
-    return chunk_of(kernels, cols) * PANEL_ROWS;
+    return chunk_of(kernels, cols) * PANEL_ROWS * (size_t)kernels->tile_panels;
 }
 
 /* Bytes of a panel that are wanted soon. */
@@ -60,11 +61,9 @@ static struct ahead chunk_bytes(const struct linear_job *job, size_t panel, size
 {
     const struct matrix *m = job->matrix;
     const size_t left = k < m->cols ? m->cols - k : 0, n = left < job->chunk ? left : job->chunk;
-    const size_t block = dtype_block_elements(m->dtype);
-    const size_t block_size = dtype_block_bytes(m->dtype) * PANEL_ROWS;
 
-    return (struct ahead){m->data + panel * m->panel_size + k / block * block_size,
-                          n / block * block_size};
+    return (struct ahead){cpu_matrix_at(m, panel, k), n / dtype_block_elements(m->dtype) *
+                                                          dtype_block_bytes(m->dtype) * PANEL_ROWS};
 }
 
 /* Asks for the next n bytes, for the second-level cache. */
@@ -77,16 +76,18 @@ static void ask_for(struct ahead *ahead, size_t n)
     ahead->size -= n;
 }
 
-/* The block's rows times a chunk of one panel; x points at the chunk of its first row. What comes
- * next is fetched meanwhile, a share with each tile. */
-static void multiply_panel(const struct linear_job *job, size_t panel, const float *x,
-                           size_t first_row, size_t n_rows, const float *w, size_t n_k, bool go_on,
-                           struct ahead ahead)
+/* The block's rows times a chunk of as many panels as a tile takes, up to `end`; x points at the
+ * chunk of its first row. What comes next is fetched meanwhile, a share with each tile. */
+static void multiply_panels(const struct linear_job *job, size_t panel, size_t end, const float *x,
+                            size_t first_row, size_t n_rows, const float *w, size_t w_stride,
+                            size_t n_k, bool go_on, struct ahead ahead)
 {
+    const struct cpu_kernels *kernels = job->device->kernels;
     const size_t x_stride = job->matrix->cols;
     const size_t y_stride = job->matrix->rows, left = y_stride - panel * PANEL_ROWS;
-    const size_t n_tiles = ceil_div(n_rows, TILE_ROWS);
-    const int n_cols = left < PANEL_ROWS ? (int)left : PANEL_ROWS;
+    const size_t n_tiles = ceil_div(n_rows, (size_t)kernels->tile_rows);
+    const size_t width = (end - panel) * PANEL_ROWS;
+    const int n_cols = (int)(left < width ? left : width);
     float *y = job->y + first_row * y_stride + panel * PANEL_ROWS;
     const size_t share_ahead = ceil_div(ahead.size / CACHE_LINE, n_tiles) * CACHE_LINE;
     int rows = (int)(n_rows / n_tiles) + 1; /* of the first tiles; the others have one less */
@@ -95,7 +96,7 @@ static void multiply_panel(const struct linear_job *job, size_t panel, const flo
         if (t == n_rows % n_tiles)
             rows--;
         ask_for(&ahead, share_ahead);
-        job->device->kernels->tile(y, y_stride, n_cols, x, x_stride, rows, w, n_k, go_on);
+        kernels->tile(y, y_stride, n_cols, x, x_stride, rows, w, w_stride, n_k, go_on);
         y += (size_t)rows * y_stride;
         x += (size_t)rows * x_stride;
     }
@@ -116,21 +117,26 @@ static void multiply_block(const struct linear_job *job, size_t row, size_t n_ro
                            size_t end, float *scratch)
 {
     const struct matrix *m = job->matrix;
+    const size_t step = (size_t)job->device->kernels->tile_panels;
 
     for (size_t k = 0; k < m->cols; k += job->chunk) {
         const size_t n_k = m->cols - k < job->chunk ? m->cols - k : job->chunk;
         const float *x = job->x + row * m->cols + k;
 
-        for (size_t p = first; p < end; p++) {
+        for (size_t p = first; p < end; p += step) {
+            const size_t next = p + step < end ? p + step : end;
             const float *w = scratch;
+            size_t w_stride = job->chunk * PANEL_ROWS;
             const struct ahead ahead =
-                p + 1 < end ? chunk_bytes(job, p + 1, k) : chunk_bytes(job, first, k + job->chunk);
+                next < end ? chunk_bytes(job, next, k) : chunk_bytes(job, first, k + job->chunk);
 
-            if (m->dtype == DTYPE_F32)
-                w = (const float *)(const void *)(m->data + p * m->panel_size) + k * PANEL_ROWS;
-            else
-                job->device->kernels->expand(scratch, m, p, k, n_k);
-            multiply_panel(job, p, x, row, n_rows, w, n_k, k > 0, ahead);
+            if (m->dtype == DTYPE_F32) {
+                w = (const float *)(const void *)cpu_matrix_at(m, p, k);
+                w_stride = m->panel_size / sizeof(float);
+            }
+            for (size_t i = p; m->dtype != DTYPE_F32 && i < next; i++)
+                job->device->kernels->expand(scratch + (i - p) * w_stride, m, i, k, n_k);
+            multiply_panels(job, p, next, x, row, n_rows, w, w_stride, n_k, k > 0, ahead);
         }
     }
 }
@@ -142,8 +148,10 @@ static void linear_item(void *context, size_t item, int thread)
     const size_t block = item / job->n_groups, group = item % job->n_groups;
     const size_t row = share(job->n, job->n_blocks, block);
     const size_t n_rows = share(job->n, job->n_blocks, block + 1) - row;
-    const size_t first = share(job->matrix->n_panels, job->n_groups, group);
-    const size_t end = share(job->matrix->n_panels, job->n_groups, group + 1);
+    const size_t step = (size_t)kernels->tile_panels;
+    const size_t first = share(job->n_steps, job->n_groups, group) * step;
+    const size_t last = share(job->n_steps, job->n_groups, group + 1) * step;
+    const size_t end = last < job->matrix->n_panels ? last : job->matrix->n_panels;
 
     if (job->n <= (size_t)kernels->few_rows && job->matrix->dtype != DTYPE_F32)
         kernels->few(job->y, job->x, (int)job->n, job->matrix, first, end);
@@ -164,11 +172,12 @@ void cpu_linear(struct device *d, float *y, const float *x, const struct matrix 
     job.n = (size_t)n;
     job.chunk = chunk_of(d->kernels, matrix->cols);
     /* a multiple of the threads, so that equally fast ones are done together */
+    job.n_steps = ceil_div(matrix->n_panels, (size_t)d->kernels->tile_panels);
     job.n_groups = ceil_div(matrix->n_panels, n_threads * MAX_GROUP) * n_threads;
     if (job.n_groups < n_threads * ITEMS_PER_THREAD)
         job.n_groups = n_threads * ITEMS_PER_THREAD;
-    if (job.n_groups > matrix->n_panels)
-        job.n_groups = matrix->n_panels;
+    if (job.n_groups > job.n_steps)
+        job.n_groups = job.n_steps;
     job.n_blocks = ceil_div(job.n, LINEAR_ROWS);
     thread_pool_for(d->pool, job.n_groups * job.n_blocks, linear_item, &job);
 }

@@ -20,13 +20,6 @@ INLINE __m256 load_f16(const uint8_t *p)
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
 }
 
-INLINE __m256 load_i8(const uint8_t *p)
-{
-    const __m128i q = _mm_loadl_epi64((const __m128i *)(const void *)p);
-
-    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(q));
-}
-
 INLINE __m256 load_bf16(const uint8_t *p)
 {
     const __m128i h = _mm_loadu_si128((const __m128i *)(const void *)p);
@@ -41,8 +34,8 @@ INLINE __m256i load_words(const uint8_t *p)
 
 /* What both halves of a panel multiply a block's numbers with, and add. */
 struct factors {
-    __m256 d_lo, d_hi;     /* for the low four bits of a byte */
-    __m256 d16_lo, d16_hi; /* for its high four, which are read 16 times too large: exact */
+    __m256 d_lo, d_hi;     /* for the low half of a word */
+    __m256 odd_lo, odd_hi; /* for its high half, which is read 2^16 times too large: exact */
     __m256 m_lo, m_hi;
 };
 
@@ -51,11 +44,11 @@ struct factors {
  */
 INLINE struct factors load_factors(const uint8_t *p, bool has_m)
 {
-    const __m256 sixteenth = _mm256_set1_ps(1.0f / 16), minus8 = _mm256_set1_ps(-8.0f);
+    const __m256 down = _mm256_set1_ps(0x1p-16f), minus8 = _mm256_set1_ps(-8.0f);
     struct factors f = {.d_lo = load_f16(p), .d_hi = load_f16(p + 2 * HALF)};
 
-    f.d16_lo = _mm256_mul_ps(f.d_lo, sixteenth);
-    f.d16_hi = _mm256_mul_ps(f.d_hi, sixteenth);
+    f.odd_lo = _mm256_mul_ps(f.d_lo, down);
+    f.odd_hi = _mm256_mul_ps(f.d_hi, down);
     p += 2 * PANEL_ROWS;
     f.m_lo = has_m ? load_f16(p) : _mm256_mul_ps(f.d_lo, minus8);
     f.m_hi = has_m ? load_f16(p + 2 * HALF) : _mm256_mul_ps(f.d_hi, minus8);
@@ -67,6 +60,22 @@ INLINE __m256 nibbles(__m256i words, int mask, __m256 d, __m256 m)
     const __m256i q = _mm256_and_si256(words, _mm256_set1_epi32(mask));
 
     return _mm256_fmadd_ps(_mm256_cvtepi32_ps(q), d, m);
+}
+
+/* Q8_0's d for numbers at the top of their words, read 2^24 times too large: exact. */
+INLINE __m256 load_byte_factors(const uint8_t *p)
+{
+    return _mm256_mul_ps(load_f16(p), _mm256_set1_ps(0x1p-24f));
+}
+
+/* Column k of four, 0 <= k < 4, of eight words. */
+INLINE __m256 byte_of(__m256i words, const int k, __m256 d)
+{
+    const int up = k == 0 ? 24 : k == 1 ? 8 : k == 2 ? 16 : 0;
+    const __m256i q =
+        _mm256_and_si256(_mm256_slli_epi32(words, up), _mm256_set1_epi32((int)0xFF000000));
+
+    return _mm256_mul_ps(_mm256_cvtepi32_ps(q), d);
 }
 
 #endif /* __AVX2__ */

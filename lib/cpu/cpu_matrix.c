@@ -28,11 +28,18 @@ static void pack_plain(uint8_t *panel, size_t lane, const uint8_t *row, size_t n
         memcpy(panel + (k * PANEL_ROWS + lane) * size, row + k * size, size);
 }
 
+/* Where a panel's block keeps column k of a lane's bytes: the even columns of four come first. */
+static size_t byte_at(size_t lane, size_t k)
+{
+    return k / 4 * 4 * PANEL_ROWS + lane * 4 + k % 2 * 2 + k % 4 / 2;
+}
+
 static void pack_q8_0(uint8_t *panel, size_t lane, const uint8_t *row, size_t n_blocks)
 {
     for (size_t b = 0; b < n_blocks; b++, panel += (size_t)PANEL_ROWS * 34, row += 34) {
         memcpy(panel + 2 * lane, row, 2);
-        pack_plain(panel + 2 * (size_t)PANEL_ROWS, lane, row + 2, QUANT_BLOCK, 1);
+        for (size_t k = 0; k < QUANT_BLOCK; k++)
+            panel[2 * (size_t)PANEL_ROWS + byte_at(lane, k)] = row[2 + k];
     }
 }
 
@@ -42,10 +49,10 @@ static unsigned file_nibble(const uint8_t *q, size_t k)
     return k < QUANT_BLOCK / 2 ? q[k] & 15u : (unsigned)q[k - QUANT_BLOCK / 2] >> 4;
 }
 
-/* Where a panel's block keeps columns 2j and 2j + 1 of a lane. */
-static size_t nibble_pair(size_t lane, size_t j)
+/* Where a panel's block keeps columns k and k + 2 of a lane, k % 4 < 2: in one byte. */
+static size_t nibbles_at(size_t lane, size_t k)
 {
-    return j / 4 * 4 * PANEL_ROWS + lane * 4 + j % 4;
+    return k / 8 * 4 * PANEL_ROWS + lane * 4 + k % 2 * 2 + k % 8 / 4;
 }
 
 static void pack_4_bit(uint8_t *panel, size_t lane, const uint8_t *row, size_t n_blocks,
@@ -58,9 +65,8 @@ static void pack_4_bit(uint8_t *panel, size_t lane, const uint8_t *row, size_t n
 
         for (size_t f = 0; f < n_factors; f++, panel += 2 * (size_t)PANEL_ROWS)
             memcpy(panel + 2 * lane, row + 2 * f, 2);
-        for (size_t j = 0; j < QUANT_BLOCK / 2; j++)
-            panel[nibble_pair(lane, j)] =
-                (uint8_t)(file_nibble(q, 2 * j) | file_nibble(q, 2 * j + 1) << 4);
+        for (size_t k = 0; k < QUANT_BLOCK; k += k % 2 ? 3 : 1)
+            panel[nibbles_at(lane, k)] = (uint8_t)(file_nibble(q, k) | file_nibble(q, k + 2) << 4);
         panel += QUANT_BLOCK / 2 * (size_t)PANEL_ROWS;
     }
 }
@@ -172,8 +178,8 @@ static float quantised(enum dtype dtype, const uint8_t *block, size_t lane, size
     float product;
 
     if (dtype == DTYPE_Q8_0)
-        return (float)(int8_t)q[k * PANEL_ROWS + lane] * d;
-    nibble = (unsigned)q[nibble_pair(lane, k / 2)] >> (k % 2 * 4) & 15u;
+        return (float)(int8_t)q[byte_at(lane, k)] * d;
+    nibble = (unsigned)q[nibbles_at(lane, k)] >> (k % 4 / 2 * 4) & 15u;
     if (dtype == DTYPE_Q4_0)
         return (float)((int)nibble - 8) * d;
     product = (float)nibble * d;

@@ -4,11 +4,12 @@
  * A panel holds the bytes of its 16 rows as the file has them, in another order (k: column):
  *   F32        float [cols][16]
  *   F16, BF16  uint16 [cols][16]
- *   Q8_0       per 32 columns: f16 d[16]; int8 q[32][16]
+ *   Q8_0       per 32 columns: f16 d[16]; int8 q[8][16][4]
  *   Q4_0       per 32 columns: f16 d[16]; uint8 q[4][16][4]
  *   Q4_1       per 32 columns: f16 d[16]; f16 m[16]; uint8 q[4][16][4]
- * Four bytes of a 4-bit row are a word of 8 columns, the first in its lowest bits. Rows that fill
- * up the last panel are zero.
+ * Four bytes of a row are a word whose lower half holds the even columns, the first in its lowest
+ * bits, and its upper half the odd ones: shifts and masks give pairs of 16-bit numbers as well as
+ * single ones. Rows that fill up the last panel are zero.
  */
 #ifndef CPU_CPU_MATRIX_H
 #define CPU_CPU_MATRIX_H
@@ -43,6 +44,13 @@ bool cpu_matrix_check_view(const struct tensor_view *view, struct status *status
 
 /* STATUS_CONFIG unless row_order (NULL: fine) names n of the n rows. */
 bool cpu_matrix_check_order(const int32_t *row_order, size_t n, struct status *status) MUST_CHECK;
+
+/* Where columns from `first` on, a multiple of the block, lie in a panel. */
+static inline const uint8_t *cpu_matrix_at(const struct matrix *m, size_t panel, size_t first)
+{
+    return m->data + panel * m->panel_size +
+           first / dtype_block_elements(m->dtype) * dtype_block_bytes(m->dtype) * PANEL_ROWS;
+}
 
 /* Columns [first, first + n) of one row of a panel as floats, y_stride apart; first a multiple of
  * the block. The value is the one that the type's definition gives: each operation rounds. */

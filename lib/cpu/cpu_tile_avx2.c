@@ -94,14 +94,14 @@ TILE(5)
 TILE(6)
 #undef TILE
 
-static tile_function *const tiles[TILE_ROWS + 1] = {NULL,   tile_1, tile_2, tile_3,
-                                                    tile_4, tile_5, tile_6};
+static tile_function *const tiles[TILE_AVX2_ROWS + 1] = {NULL,   tile_1, tile_2, tile_3,
+                                                         tile_4, tile_5, tile_6};
 
 /* The last panel of a matrix may have less than 16 columns: by way of a whole tile. */
 static void multiply_part(float *y, size_t y_stride, int n_cols, const float *x, size_t x_stride,
                           int n_rows, const float *w, size_t n_k, bool go_on)
 {
-    float whole[TILE_ROWS * PANEL_ROWS] = {0};
+    float whole[TILE_AVX2_ROWS * PANEL_ROWS] = {0};
 
     for (int r = 0; go_on && r < n_rows; r++)
         memcpy(whole + r * PANEL_ROWS, y + (size_t)r * y_stride, (size_t)n_cols * sizeof(float));
@@ -111,8 +111,9 @@ static void multiply_part(float *y, size_t y_stride, int n_cols, const float *x,
 }
 
 void tile_avx2_multiply(float *y, size_t y_stride, int n_cols, const float *x, size_t x_stride,
-                        int n_rows, const float *w, size_t n_k, bool go_on)
+                        int n_rows, const float *w, size_t w_stride, size_t n_k, bool go_on)
 {
+    (void)w_stride;
     if (n_cols == PANEL_ROWS)
         tiles[n_rows](y, y_stride, x, x_stride, w, n_k, go_on);
     else
@@ -131,10 +132,10 @@ INLINE void expand_4_bit(float *w, const uint8_t *p, size_t n_blocks, bool has_m
             for (int k = 0; k < 8; k += 2, w += 2 * (size_t)PANEL_ROWS) {
                 _mm256_store_ps(w, nibbles(lo, 0x0F, f.d_lo, f.m_lo));
                 _mm256_store_ps(w + HALF, nibbles(hi, 0x0F, f.d_hi, f.m_hi));
-                _mm256_store_ps(w + PANEL_ROWS, nibbles(lo, 0xF0, f.d16_lo, f.m_lo));
-                _mm256_store_ps(w + PANEL_ROWS + HALF, nibbles(hi, 0xF0, f.d16_hi, f.m_hi));
-                lo = _mm256_srli_epi32(lo, 8);
-                hi = _mm256_srli_epi32(hi, 8);
+                _mm256_store_ps(w + PANEL_ROWS, nibbles(lo, 0xF0000, f.odd_lo, f.m_lo));
+                _mm256_store_ps(w + PANEL_ROWS + HALF, nibbles(hi, 0xF0000, f.odd_hi, f.m_hi));
+                lo = _mm256_srli_epi32(lo, 4);
+                hi = _mm256_srli_epi32(hi, 4);
             }
         }
     }
@@ -143,12 +144,16 @@ INLINE void expand_4_bit(float *w, const uint8_t *p, size_t n_blocks, bool has_m
 static void expand_q8_0(float *w, const uint8_t *p, size_t n_blocks)
 {
     for (; n_blocks > 0; n_blocks--) {
-        const __m256 lo = load_f16(p), hi = load_f16(p + 2 * HALF);
+        const __m256 d_lo = load_byte_factors(p), d_hi = load_byte_factors(p + 2 * HALF);
 
         p += 2 * PANEL_ROWS;
-        for (int k = 0; k < QUANT_BLOCK; k++, p += PANEL_ROWS, w += PANEL_ROWS) {
-            _mm256_store_ps(w, _mm256_mul_ps(load_i8(p), lo));
-            _mm256_store_ps(w + HALF, _mm256_mul_ps(load_i8(p + HALF), hi));
+        for (int j = 0; j < QUANT_BLOCK / 4; j++, p += 4 * PANEL_ROWS) {
+            const __m256i lo = load_words(p), hi = load_words(p + 4 * HALF);
+
+            for (int k = 0; k < 4; k++, w += PANEL_ROWS) {
+                _mm256_store_ps(w, byte_of(lo, k, d_lo));
+                _mm256_store_ps(w + HALF, byte_of(hi, k, d_hi));
+            }
         }
     }
 }
@@ -171,19 +176,17 @@ static void expand_bf16(float *w, const uint8_t *p, size_t n)
 
 void tile_avx2_expand(float *w, const struct matrix *matrix, size_t panel, size_t first, size_t n)
 {
-    const size_t block = dtype_block_elements(matrix->dtype);
-    const uint8_t *p = matrix->data + panel * matrix->panel_size +
-                       first / block * dtype_block_bytes(matrix->dtype) * PANEL_ROWS;
+    const uint8_t *p = cpu_matrix_at(matrix, panel, first);
 
     switch (matrix->dtype) {
     case DTYPE_Q4_1:
-        expand_4_bit(w, p, n / block, true);
+        expand_4_bit(w, p, n / QUANT_BLOCK, true);
         break;
     case DTYPE_Q4_0:
-        expand_4_bit(w, p, n / block, false);
+        expand_4_bit(w, p, n / QUANT_BLOCK, false);
         break;
     case DTYPE_Q8_0:
-        expand_q8_0(w, p, n / block);
+        expand_q8_0(w, p, n / QUANT_BLOCK);
         break;
     case DTYPE_F16:
         expand_f16(w, p, n);

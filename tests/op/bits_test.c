@@ -84,6 +84,34 @@ static void linear_gives_a_row_the_same_bits_beside_any_rows(const char *set)
     }
 }
 
+/* Both take one fused multiply-add a column, in order. */
+static void the_vector_sets_products_are_the_same_bits(const char *set)
+{
+    static const char *const sets[] = {"avx2", "avx512"};
+    enum { ROWS = 37, COLS = 416, N = 29 };
+    static float got[2][N * ROWS];
+    float *x = op_random(5, (size_t)N * COLS, 1);
+
+    (void)set;
+    for (int dtype = DTYPE_F32; dtype < DTYPE_COUNT; dtype++) {
+        const struct tensor_view w = op_weights((enum dtype)dtype, ROWS, COLS, 3);
+
+        for (size_t i = 0; i < LENGTH(sets); i++) {
+            struct op_device d = op_device_open(sets[i], 2);
+            struct status status = {0};
+            struct matrix *m = d.op->upload(d.device, &w, NULL, &status);
+
+            op_need(m != NULL, "matrix", &status);
+            multiply(&d, m, &w, x, N, got[i]);
+            d.op->free_matrix(d.device, m);
+            op_device_close(&d);
+        }
+        assert_memory_equal(got[0], got[1], sizeof(got[0]));
+        free((void *)(uintptr_t)w.data);
+    }
+    free(x);
+}
+
 /* --- elementwise: an element in a tail is an element in the middle --- */
 
 static void elementwise_operations_give_tails_the_same_bits(const char *set)
@@ -323,11 +351,20 @@ static void run_planned(void **state)
     p->run(p->set);
 }
 
+static bool has(const char *const *sets, int n_sets, const char *set)
+{
+    for (int i = 0; i < n_sets; i++) {
+        if (strcmp(sets[i], set) == 0)
+            return true;
+    }
+    return false;
+}
+
 int main(void)
 {
     const char *sets[OP_MAX_SETS];
     const int n_sets = op_sets(sets);
-    static struct planned plan[OP_MAX_SETS * LENGTH(tests)];
+    static struct planned plan[OP_MAX_SETS * LENGTH(tests) + 1];
     static struct CMUnitTest table[LENGTH(plan)];
     size_t n = 0;
 
@@ -338,6 +375,12 @@ int main(void)
             snprintf(plan[n].name, sizeof(plan[n].name), "%s_on_%s", tests[t].name, sets[i]);
             table[n] = (struct CMUnitTest){plan[n].name, run_planned, NULL, NULL, &plan[n]};
         }
+    }
+    if (has(sets, n_sets, "avx512")) {
+        plan[n] = (struct planned){"the_vector_sets_products_are_the_same_bits", "",
+                                   the_vector_sets_products_are_the_same_bits};
+        table[n] = (struct CMUnitTest){plan[n].name, run_planned, NULL, NULL, &plan[n]};
+        n++;
     }
     return _cmocka_run_group_tests("bits", table, n, NULL, NULL);
 }
