@@ -17,8 +17,9 @@ bool byte_cursor_take(struct byte_cursor *cursor, size_t n, const uint8_t **byte
                       struct status *status)
 {
     if (n > cursor->size - cursor->at)
-        return status_fail(status, STATUS_CONFIG, "needs %zu bytes, but %zu are left in the file",
-                           n, cursor->size - cursor->at);
+        return status_fail(status, STATUS_CONFIG,
+                           "needs %zu bytes, but %zu are left in the file: is it cut short?", n,
+                           cursor->size - cursor->at);
     *bytes = cursor->data + cursor->at;
     cursor->at += n;
     return true;

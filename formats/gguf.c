@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "base/checked.h"
+#include "formats/foreign_file.h"
 #include "formats/gguf_pairs.h"
 
 #define MAX_TENSOR_NAME 63 /* GGML_MAX_NAME, less the zero */
@@ -83,7 +84,8 @@ static bool read_count(size_t *n, struct byte_cursor *cursor, const char *what, 
         return status_fail(status, STATUS_CONFIG, "%" PRIu64 " %s, at most %zu are read", count,
                            what, max);
     if (count > (cursor->size - cursor->at) / min_size)
-        return status_fail(status, STATUS_CONFIG, "%" PRIu64 " %s, but %zu bytes follow", count,
+        return status_fail(status, STATUS_CONFIG,
+                           "%" PRIu64 " %s, but %zu bytes follow: is the file cut short?", count,
                            what, cursor->size - cursor->at);
     *n = (size_t)count;
     return true;
@@ -225,9 +227,10 @@ static bool place_data(struct tensor_file *file, size_t alignment, struct byte_c
         const size_t tail = (alignment - entry->size % alignment) % alignment;
 
         if (entry->size > left)
-            return status_fail(status, STATUS_CONFIG,
-                               "tensor '%s': needs %zu bytes, but %zu are left in the file",
-                               entry->name, entry->size, left);
+            return status_fail(
+                status, STATUS_CONFIG,
+                "tensor '%s': needs %zu bytes, but %zu are left in the file: is it cut short?",
+                entry->name, entry->size, left);
         entry->data = cursor->data + (cursor->size - left);
         left -= entry->size;
         if (i + 1 < file->n_entries && tail > left)
@@ -271,7 +274,8 @@ bool gguf_open(struct gguf *gguf, const char *path, struct status *status)
         return false;
     if (!gguf_read(gguf, map.data, map.size, status)) {
         mapped_file_close(&map);
-        return status_context(status, "%s", path);
+        status_prefix(status, "%s", path);
+        return foreign_file_explain(path, FOREIGN_FILE_GGUF, status);
     }
     gguf->tensors.map = map;
     return true;

@@ -111,7 +111,8 @@ static bool read_strings(struct gguf_pair *pair, struct byte_cursor *cursor, str
 {
     /* Each takes 8 bytes at least, so the file bounds what is allocated. */
     if (pair->n > (cursor->size - cursor->at) / 8)
-        return status_fail(status, STATUS_CONFIG, "%zu strings, but %zu bytes follow", pair->n,
+        return status_fail(status, STATUS_CONFIG,
+                           "%zu strings, but %zu bytes follow: is the file cut short?", pair->n,
                            cursor->size - cursor->at);
     if (pair->n == 0)
         return true;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mapped_file.h"
+#include "formats/foreign_file.h"
 #include "formats/json_kind.h"
 #include "formats/tensor_file.h"
 
@@ -39,8 +40,7 @@ json_t *json_file_parse(struct text bytes, unsigned flags, struct status *status
     char *near;
 
     if (bytes.len > max_size) {
-        status_set(status, STATUS_CONFIG, "%zu bytes, at most %zu are read", bytes.len,
-                   max_size);
+        status_set(status, STATUS_CONFIG, "%zu bytes, at most %zu are read", bytes.len, max_size);
         return NULL;
     }
     if (depth_of(bytes) > JSON_FILE_MAX_DEPTH) {
@@ -72,8 +72,10 @@ json_t *json_file_read(const char *path, unsigned flags, struct status *status)
         return NULL;
     value = json_file_parse((struct text){(const char *)map.data, map.size}, flags, status);
     mapped_file_close(&map);
-    if (!value)
+    if (!value) {
         status_prefix(status, "%s", path);
+        foreign_file_explain(path, FOREIGN_FILE_JSON, status);
+    }
     return value;
 }
 

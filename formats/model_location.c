@@ -9,7 +9,10 @@
 
 #include "base/buf.h"
 #include "base/memory.h"
+#include "formats/foreign_file.h"
 #include "formats/gguf.h"
+
+#define A_MODEL "a GGUF file or the folder of a Hugging Face model"
 
 /* Does the regular file begin as a GGUF file does? */
 static bool is_gguf(const char *path)
@@ -108,11 +111,10 @@ bool model_location_find(struct model_location *location, const char *path, stru
                            "%s: %s", path, strerror(errno));
     if (S_ISDIR(info.st_mode))
         return find_in_folder(location, path, status);
-    if (!is_gguf(path))
-        return status_fail(status, STATUS_CONFIG,
-                           "%s: is neither a folder nor a GGUF file; of a Hugging Face model, name "
-                           "the folder",
-                           path);
+    if (!is_gguf(path)) {
+        status_set(status, STATUS_CONFIG, "%s: is not " A_MODEL, path);
+        return foreign_file_explain(path, A_MODEL, status);
+    }
     location->is_gguf = true;
     location->path = memory_string(path, strlen(path));
     return true;

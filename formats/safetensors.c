@@ -15,6 +15,7 @@
 
 #include "base/checked.h"
 #include "formats/byte_cursor.h"
+#include "formats/foreign_file.h"
 #include "formats/json_file.h"
 
 #define LENGTH_SIZE 8
@@ -52,7 +53,9 @@ static bool find_header(struct header *header, const uint8_t *bytes, size_t size
                            LENGTH_SIZE);
     n = byte_cursor_le64(bytes);
     if (n > size - LENGTH_SIZE)
-        return status_fail(status, STATUS_CONFIG, "header length %" PRIu64 ", but %zu bytes follow",
+        return status_fail(status, STATUS_CONFIG,
+                           "header length %" PRIu64
+                           ", but %zu bytes follow: is the file cut short?",
                            n, size - LENGTH_SIZE);
     if (n > SAFETENSORS_MAX_HEADER)
         return status_fail(status, STATUS_CONFIG, "header length %" PRIu64 ", at most %zu is read",
@@ -141,7 +144,8 @@ static bool read_offsets(struct tensor_entry *entry, const json_t *value,
     if (begin > end)
         return status_fail(status, STATUS_CONFIG, "begins at %zu, but ends at %zu", begin, end);
     if (end > header->data_size)
-        return status_fail(status, STATUS_CONFIG, "ends at %zu, but the data has %zu bytes", end,
+        return status_fail(status, STATUS_CONFIG,
+                           "ends at %zu, but the data has %zu bytes: is the file cut short?", end,
                            header->data_size);
     entry->data = header->data + begin;
     entry->size = end - begin;
@@ -307,7 +311,8 @@ bool safetensors_open(struct tensor_file *file, const char *path, struct status 
         return false;
     if (!safetensors_read(file, map.data, map.size, status)) {
         mapped_file_close(&map);
-        return status_context(status, "%s", path);
+        status_prefix(status, "%s", path);
+        return foreign_file_explain(path, FOREIGN_FILE_SAFETENSORS, status);
     }
     file->map = map;
     return true;

@@ -8,6 +8,7 @@
 
 #include "base/mapped_file.h"
 #include "base/memory.h"
+#include "formats/foreign_file.h"
 #include "formats/json_file.h"
 #include "text/tokenizer_parts.h"
 
@@ -340,6 +341,7 @@ static struct tokenizer *open_wordpiece(struct folder *f, const char *vocab_path
         return tokenizer;
     tokenizer_close(tokenizer);
     status_prefix(status, "%s", vocab_path);
+    foreign_file_explain(vocab_path, "a vocab.txt", status);
     return NULL;
 }
 

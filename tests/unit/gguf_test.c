@@ -315,7 +315,7 @@ static void names_the_file_in_every_message(void **state)
     write_text(folder, "m.gguf", "");
     assert_false(gguf_open(&gguf, path.data, &status));
     assert_int_equal(status.code, STATUS_CONFIG);
-    buf_printf(&wanted, "%s: does not begin with 'GGUF'", path.data);
+    buf_printf(&wanted, "%s: is empty, not a GGUF file", path.data);
     assert_string_equal(status.message, wanted.data);
     remove_file(folder, "m.gguf");
     rmdir(folder);

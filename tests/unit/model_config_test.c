@@ -346,7 +346,7 @@ static void names_file_line_and_key(void **state)
     make_folder(folder);
     assert_file(folder, "config.json: No such file or directory");
     write_text(folder, "config.json", "");
-    assert_file(folder, "config.json: line 1, column 0: '[' or '{' expected near end of file");
+    assert_file(folder, "config.json: is empty, not a JSON file");
     write_text(folder, "config.json", "[]");
     assert_file(folder, "config.json: must be an object");
     write_text(folder, "config.json", "{\"a\":1,\n\"a\":2}");

@@ -215,12 +215,11 @@ static void says_what_it_found_instead_of_a_model(void **state)
     assert_refused(folder, STATUS_CONFIG, ": has 2 GGUF files; name the one to use");
     remove_file(folder, "b.gguf");
     assert_refused(folder, STATUS_CONFIG,
-                   "/a.gguf: version: needs 4 bytes, but 0 are left in the file");
+                   "/a.gguf: version: needs 4 bytes, but 0 are left in the file: is it cut short?");
     remove_file(folder, "a.gguf");
     write_text(folder, "config.json", llama_config);
     assert_refused(path.data, STATUS_CONFIG,
-                   ": is neither a folder nor a GGUF file; of a Hugging Face model, name the "
-                   "folder");
+                   ": is a JSON file, not a GGUF file or the folder of a Hugging Face model");
     assert_refused(folder, STATUS_NO_INPUT, ": no model.safetensors");
     write_text(folder, "pytorch_model.bin", "");
     assert_refused(folder, STATUS_CONFIG,
@@ -233,7 +232,7 @@ static void says_what_it_found_instead_of_a_model(void **state)
                    "files are not supported yet");
     remove_file(folder, "model.safetensors.index.json");
     write_text(folder, "model.safetensors", "");
-    assert_refused(folder, STATUS_CONFIG, "/model.safetensors: 0 bytes, a header length needs 8");
+    assert_refused(folder, STATUS_CONFIG, "/model.safetensors: is empty, not a safetensors file");
     remove_file(folder, "model.safetensors");
     write_text(folder, "config.json", "{}");
     assert_refused(folder, STATUS_CONFIG, "/config.json: architectures: missing");

@@ -262,7 +262,7 @@ static void expect_refused(const char *vocab, const char *config, const char *to
 static void refuses_vocabularies_that_are_none(void **state)
 {
     (void)state;
-    expect_refused("", NULL, NULL, "vocab.txt: a vocabulary of 0 tokens");
+    expect_refused("", NULL, NULL, "vocab.txt: is empty, not a vocab.txt");
     expect_refused("[UNK]\n[CLS]\n[SEP]\na\nb\na\n", NULL, NULL,
                    "vocab.txt: tokens 3 and 5 are the same");
     expect_refused("[UNK]\n\n[CLS]\n", NULL, NULL, "vocab.txt: token 1 is empty");
