@@ -14,19 +14,22 @@
 
 #define A_MODEL "a GGUF file or the folder of a Hugging Face model"
 
-/* Does the regular file begin as a GGUF file does? */
-static bool is_gguf(const char *path)
+/* Does the regular file begin as a GGUF file does? *error: why it could not be read, or 0. */
+static bool is_gguf(const char *path, int *error)
 {
     struct stat info;
     uint8_t start[4];
     FILE *file;
     size_t n;
 
+    *error = 0;
     if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
         return false;
     file = fopen(path, "rb");
-    if (!file)
+    if (!file) {
+        *error = errno;
         return false;
+    }
     n = fread(start, 1, sizeof(start), file);
     fclose(file);
     return gguf_is(start, n);
@@ -45,6 +48,7 @@ static bool find_gguf(const char *folder, size_t *n, char **found, struct status
 {
     DIR *dir = opendir(folder);
     const struct dirent *entry;
+    int error; /* a file that cannot be read is none of a model's */
 
     *n = 0;
     *found = NULL;
@@ -53,7 +57,7 @@ static bool find_gguf(const char *folder, size_t *n, char **found, struct status
     while ((entry = readdir(dir)) != NULL) {
         char *path = join(folder, entry->d_name);
 
-        if (is_gguf(path)) {
+        if (is_gguf(path, &error)) {
             ++*n;
             free(*found);
             *found = path;
@@ -103,6 +107,7 @@ static bool find_in_folder(struct model_location *location, const char *folder,
 bool model_location_find(struct model_location *location, const char *path, struct status *status)
 {
     struct stat info;
+    int error;
 
     *location = (struct model_location){0};
     if (stat(path, &info) != 0)
@@ -111,7 +116,9 @@ bool model_location_find(struct model_location *location, const char *path, stru
                            "%s: %s", path, strerror(errno));
     if (S_ISDIR(info.st_mode))
         return find_in_folder(location, path, status);
-    if (!is_gguf(path)) {
+    if (!is_gguf(path, &error)) {
+        if (error != 0)
+            return status_fail(status, STATUS_IO, "%s: %s", path, strerror(error));
         status_set(status, STATUS_CONFIG, "%s: is not " A_MODEL, path);
         return foreign_file_explain(path, A_MODEL, status);
     }

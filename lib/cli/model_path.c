@@ -1,16 +1,18 @@
 #include "cli/model_path.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+/* What is there, but cannot be looked at, counts: whoever opens it will say why. */
 static bool exists(const char *path)
 {
     struct stat st;
 
-    return stat(path, &st) == 0;
+    return stat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }
 
 static void set_path(struct buf *path, const char *folder, const char *name)

@@ -41,6 +41,36 @@ static void on_signal(int signal_number)
     errno = saved_errno;
 }
 
+/* A page of a mapped file that is not there any more, or cannot be read: nothing can be computed
+ * with what it held. Any other SIGBUS is a fault of ours. */
+static void on_bus_error(int signal_number, siginfo_t *info, void *context)
+{
+    static const char message[] =
+        "medrat: a model file was cut short, or could not be read, while it was in use\n";
+
+    (void)context;
+    remove_doomed();
+    if (info->si_code == BUS_ADRERR || info->si_code == BUS_OBJERR) {
+        const ssize_t written = write(STDERR_FILENO, message, sizeof(message) - 1);
+
+        (void)written; /* there is nobody left to tell */
+        _exit(74);     /* STATUS_IO */
+    }
+    signal(signal_number, SIG_DFL);
+    raise(signal_number);
+}
+
+static void handle_bus_error(void)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof(action));
+    action.sa_sigaction = on_bus_error;
+    action.sa_flags = SA_SIGINFO;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGBUS, &action, NULL);
+}
+
 static void handle(int signal_number)
 {
     struct sigaction action;
@@ -64,6 +94,7 @@ void signals_prepare(void)
     handle(SIGTERM);
     handle(SIGINT);
     handle(SIGHUP);
+    handle_bus_error();
 }
 
 void signals_begin(sem_t *wake)

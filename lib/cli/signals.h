@@ -1,4 +1,4 @@
-/* Being asked to stop: SIGTERM, SIGINT and SIGHUP.
+/* Being asked to stop (SIGTERM, SIGINT and SIGHUP), or having to (SIGBUS).
  *
  * During a run the first of them is a request: what is finished is written, then the run ends. The
  * second ends the program at once. A signal that was ignored when the program started stays so.
@@ -8,7 +8,8 @@
 
 #include <semaphore.h>
 
-/* Outside of a run, from here on: SIGTERM is exit 75, the others end the program as ever. */
+/* Outside of a run, from here on: SIGTERM is exit 75, the others end the program as ever. In and
+ * outside of one, a mapped file that loses its pages is a message and exit 74. */
 void signals_prepare(void);
 
 /* The run begins: a signal is remembered, and posted to *wake. */
