@@ -23,7 +23,7 @@ WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-pro
 CFLAGS += -std=c11 $(WARNINGS) $(CFLAGS_$(config)) -ffp-contract=off -pthread
 CPPFLAGS += -D_POSIX_C_SOURCE=200809L -Ilib -I. -DMEDRAT_SOURCE_SHARE='"$(CURDIR)/formats"'
 LDFLAGS += $(filter -fsanitize=% --coverage,$(CFLAGS_$(config))) -pthread
-LDLIBS += -ljansson -lyaml -lutf8proc -lz -lm
+LDLIBS += -ljansson -lyaml -lpcre2-8 -lutf8proc -lz -lm
 
 LIB_SRC = $(wildcard formats/*.c lib/*/*.c)
 LIB_OBJ = $(LIB_SRC:%.c=$(BUILD)/%.o)

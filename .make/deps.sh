@@ -24,6 +24,7 @@ need gcc have_command "${CC:-cc}"
 need libc6-dev have_header stdio.h
 need libjansson-dev have_header jansson.h
 need libyaml-dev have_header yaml.h
+need libpcre2-dev have_header pcre2posix.h
 need libutf8proc-dev have_header utf8proc.h
 need zlib1g-dev have_header zlib.h
 # fetching the demo models

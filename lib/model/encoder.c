@@ -117,19 +117,18 @@ const char *encoder_name(const struct encoder *e)
     return e->name;
 }
 
-/* The tokens of a text into text_tokens, cut to what the encoder reads; returns how many they were.
+/* The tokens of a text into text_tokens, cut to what the encoder reads; *n is how many they were.
  * The white space around a text is no part of it: BERT's own tokenizer drops it. */
-static size_t tokenize(struct encoder *e, struct text text)
+static bool tokenize(struct encoder *e, struct text text, size_t *n, struct status *status)
 {
-    size_t n;
-
     tokens_reset(&e->text_tokens);
-    tokenizer_encode(e->tokenizer, text, TOKENIZER_SPECIAL, &e->text_tokens);
-    n = e->text_tokens.n;
-    if (n > (size_t)e->pooling.max_seq_length)
+    if (!tokenizer_encode(e->tokenizer, text, TOKENIZER_SPECIAL, &e->text_tokens, status))
+        return false;
+    *n = e->text_tokens.n;
+    if (*n > (size_t)e->pooling.max_seq_length)
         tokenizer_cut(e->tokenizer, TOKENIZER_SPECIAL, (size_t)e->pooling.max_seq_length,
-                      TOKENIZER_KEEP_HEAD, &e->text_tokens, NULL);
-    return n;
+                      TOKENIZER_KEEP_HEAD, &e->text_tokens);
+    return true;
 }
 
 static bool fits(const struct encoder *e)
@@ -201,8 +200,10 @@ bool encoder_embed(struct encoder *e, const struct text *texts, size_t n, float 
     tokens_reset(&e->tokens);
     e->n_segments = 0;
     for (size_t i = 0; i < n; i++) {
-        const size_t whole = tokenize(e, texts[i]);
+        size_t whole;
 
+        if (!tokenize(e, texts[i], &whole, status))
+            return false;
         if (n_tokens)
             n_tokens[i] = whole < INT32_MAX ? (int32_t)whole : INT32_MAX;
         if (!fits(e)) {

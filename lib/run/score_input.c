@@ -126,36 +126,42 @@ static bool read_halves(const struct score_input_options *o, const struct record
 /* Where in the tokens of the whole the second half begins. A continuation begins behind as many
  * tokens as the context alone has, without the white space at its end. A completion begins where
  * the tokens of the prompt alone and of the whole part: a token that spans both is its first. */
-static size_t find_second(const struct tokenizer *tokenizer, const struct halves *halves,
-                          const struct tokens *whole)
+static bool find_second(const struct tokenizer *tokenizer, const struct halves *halves,
+                        const struct tokens *whole, size_t *second, struct status *status)
 {
-    const size_t n_special = tokenizer_n_special(tokenizer, false); /* a decoder's stand in front */
+    const size_t n_front = tokenizer_n_front(tokenizer);
     struct text first = halves->first;
     struct tokens alone = {0};
     size_t n = 0;
 
     if (halves->targets == TARGETS_CONTINUATION)
         first.len = trimmed(first);
-    tokenizer_encode(tokenizer, first, TOKENIZER_PLAIN, &alone);
+    if (!tokenizer_encode(tokenizer, first, TOKENIZER_PLAIN, &alone, status)) {
+        tokens_release(&alone);
+        return false;
+    }
     if (halves->targets == TARGETS_CONTINUATION)
         n = alone.n;
-    while (n < alone.n && n_special + n < whole->n && alone.ids[n] == whole->ids[n_special + n])
+    while (n < alone.n && n_front + n < whole->n && alone.ids[n] == whole->ids[n_front + n])
         n++;
     tokens_release(&alone);
-    return n_special + n;
+    *second = n_front + n;
+    return true;
 }
 
-static void encode(const struct tokenizer *tokenizer, const struct halves *halves,
-                   struct score_input *input)
+static bool encode(const struct tokenizer *tokenizer, const struct halves *halves,
+                   struct score_input *input, struct status *status)
 {
     struct buf whole = {0};
+    bool ok;
 
     buf_append_text(&whole, halves->first);
     buf_append_text(&whole, halves->second);
-    tokenizer_encode(tokenizer, buf_text(&whole), TOKENIZER_SPECIAL, &input->tokens);
-    if (halves->targets != TARGETS_ALL)
-        input->first_target = find_second(tokenizer, halves, &input->tokens);
+    ok = tokenizer_encode(tokenizer, buf_text(&whole), TOKENIZER_SPECIAL, &input->tokens, status) &&
+         (halves->targets == TARGETS_ALL ||
+          find_second(tokenizer, halves, &input->tokens, &input->first_target, status));
     buf_release(&whole);
+    return ok;
 }
 
 /* At most max_length tokens stay; the specials at the front always do. */
@@ -173,7 +179,7 @@ static bool cut(const struct score_input_options *o, struct score_input *input,
                                   "%zu tokens, but --max-length is %zu, and --truncate error", t->n,
                                   o->max_length);
     if (o->truncate == TRUNCATE_TAIL) {
-        front = o->tokenizer ? tokenizer_n_special(o->tokenizer, false) : 0;
+        front = o->tokenizer ? tokenizer_n_front(o->tokenizer) : 0;
         front = front < o->max_length ? front : o->max_length;
         memmove(t->ids + front, t->ids + front + n, (t->n - front - n) * sizeof(*t->ids));
         input->first_target = input->first_target > front + n ? input->first_target - n : front;
@@ -201,7 +207,8 @@ bool score_input_make(const struct score_input_options *o, const struct record *
         if (!o->tokenizer)
             return status_fail_record(status, "no_tokenizer", NULL,
                                       "the model has no tokenizer: only 'tokens' can be scored");
-        encode(o->tokenizer, &halves, input);
+        if (!encode(o->tokenizer, &halves, input, status))
+            return false;
     }
     if (!cut(o, input, status))
         return false;

@@ -4,10 +4,8 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "text/pretokenizer.h"
 #include "text/unicode.h"
 
-/* Segments longer than any record are cut here, so that positions fit 31 bits. */
 #define MAX_SEGMENT ((size_t)1 << 30)
 
 enum { WHOLE_UNKNOWN, WHOLE_YES, WHOLE_NO };
@@ -71,6 +69,8 @@ static void init_bytes(struct byte_level *b, const struct vocab *vocab)
             continue;
         }
         b->bytes[id] = (struct text){b->store.data + from, b->store.len - from};
+        if (id >= b->options.n_model)
+            continue;
         vocab_index_add(&b->index, b->bytes, (int32_t)id); /* distinct, as their spellings are */
         if (b->bytes[id].len > b->max_token)
             b->max_token = b->bytes[id].len;
@@ -79,34 +79,31 @@ static void init_bytes(struct byte_level *b, const struct vocab *vocab)
     }
 }
 
-static bool parse_merge(const struct vocab *vocab, struct text text, struct bpe_merge *merge,
-                        struct buf *joined)
+static bool find_merge(const struct byte_level *b, const struct vocab *vocab,
+                       const struct byte_level_merge *from, struct bpe_merge *merge,
+                       struct buf *joined)
 {
-    const char *space = text.len < 2 ? NULL : memchr(text.ptr + 1, ' ', text.len - 1);
-    struct text left, right;
+    const int32_t n_model = (int32_t)b->options.n_model;
 
-    if (!space)
-        return false;
-    left = (struct text){text.ptr, (size_t)(space - text.ptr)};
-    right = (struct text){space + 1, text.len - left.len - 1};
     buf_reset(joined);
-    buf_append_text(joined, left);
-    buf_append_text(joined, right);
-    merge->left = vocab_find(vocab, left);
-    merge->right = vocab_find(vocab, right);
+    buf_append_text(joined, from->left);
+    buf_append_text(joined, from->right);
+    merge->left = vocab_find(vocab, from->left);
+    merge->right = vocab_find(vocab, from->right);
     merge->result = vocab_find(vocab, buf_text(joined));
-    return merge->left >= 0 && merge->right >= 0 && merge->result >= 0;
+    return merge->left >= 0 && merge->right >= 0 && merge->result >= 0 && merge->left < n_model &&
+           merge->right < n_model && merge->result < n_model;
 }
 
-static bool init_merges(struct byte_level *b, const struct vocab *vocab, const struct text *texts,
-                        size_t n, struct status *status)
+static bool init_merges(struct byte_level *b, const struct vocab *vocab,
+                        const struct byte_level_merge *from, size_t n, struct status *status)
 {
     struct bpe_merge *merges = memory_zeroed(n + 1, sizeof(*merges));
     struct buf joined = {0};
     bool ok = true;
 
     for (size_t i = 0; ok && i < n; i++)
-        ok = parse_merge(vocab, texts[i], &merges[i], &joined) ||
+        ok = find_merge(b, vocab, &from[i], &merges[i], &joined) ||
              status_fail(status, STATUS_CONFIG, "merge %zu is not made of two tokens and a third",
                          i);
     buf_release(&joined);
@@ -117,10 +114,11 @@ static bool init_merges(struct byte_level *b, const struct vocab *vocab, const s
     return bpe_init(&b->bpe, merges, n, status);
 }
 
-bool byte_level_init(struct byte_level *b, const struct vocab *vocab, const struct text *merges,
-                     size_t n_merges, struct status *status)
+bool byte_level_init(struct byte_level *b, const struct vocab *vocab,
+                     const struct byte_level_merge *merges, size_t n_merges,
+                     const struct byte_level_options *options, struct status *status)
 {
-    *b = (struct byte_level){0};
+    *b = (struct byte_level){.options = *options};
     if (n_merges >= INT32_MAX)
         return status_fail(status, STATUS_CONFIG, "%zu merges are too many", n_merges);
     init_bytes(b, vocab);
@@ -149,6 +147,8 @@ void byte_level_scratch_release(struct byte_level_scratch *scratch)
 static void merge_segment(const struct byte_level *b, struct byte_level_scratch *s,
                           struct text segment, struct tokens *out)
 {
+    bool unknown = false; /* was the byte before without a token? */
+
     tokens_reset(&s->symbols);
     tokens_reserve(&s->symbols, segment.len);
     for (size_t i = 0; i < segment.len; i++) {
@@ -156,14 +156,27 @@ static void merge_segment(const struct byte_level *b, struct byte_level_scratch 
 
         if (id >= 0)
             s->symbols.ids[s->symbols.n++] = id;
+        else if (b->options.unknown_id >= 0 && !(unknown && b->options.fuse_unknown))
+            s->symbols.ids[s->symbols.n++] = b->options.unknown_id;
+        unknown = id < 0;
     }
     bpe_encode(&b->bpe, &s->bpe, s->symbols.ids, s->symbols.n, out);
 }
 
+/* Text beyond 2^30 bytes, which no record has, is cut there, so that positions fit 31 bits. */
+static void merge_long(const struct byte_level *b, struct byte_level_scratch *s,
+                       struct text segment, struct tokens *out)
+{
+    for (size_t at = 0, n; at < segment.len; at += n) {
+        n = segment.len - at < MAX_SEGMENT ? segment.len - at : MAX_SEGMENT;
+        merge_segment(b, s, (struct text){segment.ptr + at, n}, out);
+    }
+}
+
 /* Most segments are a token. Whether merging arrives at it is asked once and remembered; threads
  * that ask at the same time find the same answer. */
-static void encode_segment(const struct byte_level *b, struct byte_level_scratch *s,
-                           struct text segment, struct tokens *out)
+void byte_level_encode(const struct byte_level *b, struct byte_level_scratch *s,
+                       struct text segment, struct tokens *out)
 {
     const int32_t id =
         segment.len <= b->max_token ? vocab_index_find(&b->index, b->bytes, segment) : -1;
@@ -171,26 +184,16 @@ static void encode_segment(const struct byte_level *b, struct byte_level_scratch
     unsigned char whole = WHOLE_NO;
 
     if (id >= 0)
-        whole = atomic_load_explicit(&b->whole[id], memory_order_relaxed);
+        whole = b->options.ignore_merges
+                    ? WHOLE_YES
+                    : atomic_load_explicit(&b->whole[id], memory_order_relaxed);
     if (whole == WHOLE_YES) {
         tokens_push(out, id);
         return;
     }
-    merge_segment(b, s, segment, out);
+    merge_long(b, s, segment, out);
     if (whole == WHOLE_UNKNOWN) {
         whole = out->n == n_before + 1 && out->ids[n_before] == id ? WHOLE_YES : WHOLE_NO;
         atomic_store_explicit(&b->whole[id], whole, memory_order_relaxed);
-    }
-}
-
-void byte_level_encode(const struct byte_level *b, struct byte_level_scratch *scratch,
-                       struct text text, struct tokens *out)
-{
-    for (size_t at = 0; at < text.len;) {
-        const size_t end = pretokenizer_next(text, at);
-        const size_t size = end - at < MAX_SEGMENT ? end - at : MAX_SEGMENT;
-
-        encode_segment(b, scratch, (struct text){text.ptr + at, size}, out);
-        at += size;
     }
 }

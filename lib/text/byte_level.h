@@ -1,4 +1,4 @@
-/* Byte-level BPE: text -> segments -> bytes -> merged tokens. Vocabularies spell each byte as one
+/* Byte-level BPE: a segment of text -> bytes -> merged tokens. Vocabularies spell each byte as one
  * printable character (GPT-2's alphabet: space is U+0120, newline U+010A).
  */
 #ifndef TEXT_BYTE_LEVEL_H
@@ -9,8 +9,22 @@
 #include "text/bpe.h"
 #include "text/vocab.h"
 
+struct byte_level_options {
+    size_t n_model;     /* the first n_model tokens are the model's, the rest only added ones */
+    bool ignore_merges; /* a segment that is a token becomes it, whether merging arrives there or
+                           not */
+    int32_t unknown_id; /* of a byte without a token; -1: such a byte is left out */
+    bool fuse_unknown;  /* one for a run of them */
+};
+
+/* Two pieces that become the piece they spell together. */
+struct byte_level_merge {
+    struct text left, right;
+};
+
 /* Zeroed = valid and empty. */
 struct byte_level {
+    struct byte_level_options options;
     struct bpe bpe;
     struct text *bytes;       /* ours, [n]: what each id stands for; into store or the vocabulary */
     size_t n;                 /* ids */
@@ -28,16 +42,17 @@ struct byte_level_scratch {
     struct tokens symbols;
 };
 
-/* `vocab` must outlive this. A merge is "left right", parted by the first space that is not at its
- * beginning; STATUS_CONFIG if a merge is not made of the vocabulary's tokens, or is there twice. */
+/* `vocab` must outlive this. STATUS_CONFIG if a merge is not made of the model's tokens, or is
+ * there twice. */
 bool byte_level_init(struct byte_level *byte_level, const struct vocab *vocab,
-                     const struct text *merges, size_t n_merges, struct status *status) MUST_CHECK;
+                     const struct byte_level_merge *merges, size_t n_merges,
+                     const struct byte_level_options *options, struct status *status) MUST_CHECK;
 void byte_level_release(struct byte_level *byte_level);
 void byte_level_scratch_release(struct byte_level_scratch *scratch);
 
-/* Append the ids of `text` to *out. A byte without a token is left out, and its neighbours may
- * merge, as in Hugging Face's tokenizers. */
+/* Append the ids of a segment to *out. Where a byte is left out, its neighbours may merge, as in
+ * Hugging Face's tokenizers. */
 void byte_level_encode(const struct byte_level *byte_level, struct byte_level_scratch *scratch,
-                       struct text text, struct tokens *out);
+                       struct text segment, struct tokens *out);
 
 #endif

@@ -73,22 +73,24 @@ bool chat_template_find(const char *name, const struct tokenizer *tokenizer,
 }
 
 /* What stands between two control tokens is encoded as one text: pieces may span the seam. */
-static void put_text(const struct tokenizer *tokenizer, struct text text, struct tokens *out)
+static bool put_text(const struct tokenizer *tokenizer, struct text text, struct tokens *out,
+                     struct status *status)
 {
-    tokenizer_encode(tokenizer, text, TOKENIZER_NO_ADDED, out);
+    return tokenizer_encode(tokenizer, text, TOKENIZER_NO_ADDED, out, status);
 }
 
-static void put_turn(const struct tokenizer *tokenizer, struct text role, struct text content,
-                     struct buf *text, struct tokens *out)
+static bool put_turn(const struct tokenizer *tokenizer, struct text role, struct text content,
+                     struct buf *text, struct tokens *out, struct status *status)
 {
     buf_reset(text);
     buf_append_text(text, role);
     buf_append_char(text, '\n');
     buf_append_text(text, content);
     tokens_push(out, tokenizer_find(tokenizer, turn_begin));
-    put_text(tokenizer, buf_text(text), out);
+    if (!put_text(tokenizer, buf_text(text), out, status))
+        return false;
     tokens_push(out, tokenizer_find(tokenizer, turn_end));
-    put_text(tokenizer, text_of("\n"), out);
+    return put_text(tokenizer, text_of("\n"), out, status);
 }
 
 bool chat_template_render(enum chat_template which, const struct tokenizer *tokenizer,
@@ -97,17 +99,18 @@ bool chat_template_render(enum chat_template which, const struct tokenizer *toke
 {
     const char *system = templates[which].default_system;
     struct buf text = {0};
+    bool ok = true;
 
     if (n == 0)
         return status_fail_record(status, "messages", "messages", "there are no messages");
     if (system && !text_is(messages[0].role, "system"))
-        put_turn(tokenizer, text_of("system"), text_of(system), &text, out);
-    for (size_t i = 0; i < n; i++)
-        put_turn(tokenizer, messages[i].role, messages[i].content, &text, out);
-    if (add_generation_prompt) {
+        ok = put_turn(tokenizer, text_of("system"), text_of(system), &text, out, status);
+    for (size_t i = 0; ok && i < n; i++)
+        ok = put_turn(tokenizer, messages[i].role, messages[i].content, &text, out, status);
+    if (ok && add_generation_prompt) {
         tokens_push(out, tokenizer_find(tokenizer, turn_begin));
-        put_text(tokenizer, text_of("assistant\n"), out);
+        ok = put_text(tokenizer, text_of("assistant\n"), out, status);
     }
     buf_release(&text);
-    return true;
+    return ok;
 }

@@ -75,7 +75,7 @@ static void push_word(struct detokenizer *d, struct text piece, struct buf *out)
     if (d->started && text_starts_with(piece, text_of("##"))) {
         piece.ptr += 2;
         piece.len -= 2;
-    } else if (d->started && !clings(piece)) {
+    } else if (d->started && !(tokenizer_cleans_up(d->tokenizer) && clings(piece))) {
         buf_append_char(out, ' ');
     }
     buf_append_text(out, piece);

@@ -8,7 +8,7 @@ struct character {
     size_t end;
 };
 
-static struct character look(struct text text, size_t at)
+static inline struct character look(struct text text, size_t at)
 {
     struct character c;
     int32_t code_point;
@@ -16,6 +16,31 @@ static struct character look(struct text text, size_t at)
     c.end = at + unicode_decode(text, at, &code_point);
     c.kind = unicode_class(code_point);
     return c;
+}
+
+enum pretokenizer pretokenizer_find(struct text pattern)
+{
+    static const struct {
+        const char *pattern;
+        enum pretokenizer rule;
+    } known[] = {
+        {"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
+         PRETOKENIZER_GPT2},
+        {"'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
+         PRETOKENIZER_GPT2},
+        {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"
+         " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+         PRETOKENIZER_LLAMA3},
+        {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|"
+         " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+         PRETOKENIZER_QWEN2},
+    };
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (text_is(pattern, known[i].pattern))
+            return known[i].rule;
+    }
+    return PRETOKENIZER_NONE;
 }
 
 /* The length of 's, 't, 're, 've, 'm, 'll or 'd behind an apostrophe, without it; 0 if none. */
@@ -31,6 +56,22 @@ static size_t contraction(struct text text, size_t at)
     return 0;
 }
 
+/* The same in either case; U+017F, the long s, is an s, too. */
+static size_t contraction_any_case(struct text text, size_t at)
+{
+    char lowered[2] = {0};
+    size_t n = text.len - at < 2 ? text.len - at : 2;
+
+    if (n == 2 && memcmp(text.ptr + at, "\u017f", 2) == 0)
+        return 2;
+    for (size_t i = 0; i < n; i++) {
+        const char c = text.ptr[at + i];
+
+        lowered[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    }
+    return contraction((struct text){lowered, n}, 0);
+}
+
 /* The end of the run of characters of one kind that goes on at `at`. */
 static size_t run_end(struct text text, size_t at, enum unicode_class kind)
 {
@@ -44,40 +85,52 @@ static size_t run_end(struct text text, size_t at, enum unicode_class kind)
     return at;
 }
 
+static bool is_newline(char c)
+{
+    return c == '\n' || c == '\r';
+}
+
 /* A run of white space: all of it at the end of a stretch; else all but its last character, which
- * the next segment takes if it is a space. A run of one character stands alone. */
-static size_t space_end(struct text text, size_t at)
+ * the next segment takes if it can. A run of one character stands alone. With `newlines`, a run
+ * with line ends in it goes up to the last of them. */
+static size_t space_end(struct text text, size_t at, bool numbers_end, bool newlines)
 {
     size_t last = at; /* where the run's last character begins */
     size_t end = at;
+    size_t line_end = 0;
 
     while (end < text.len) {
         const struct character c = look(text, end);
 
-        if (c.kind == UNICODE_NUMBER)
-            return end;
-        if (c.kind != UNICODE_SPACE)
+        if (c.kind != UNICODE_SPACE) {
+            if (line_end > 0)
+                return line_end;
+            if (c.kind == UNICODE_NUMBER && numbers_end)
+                return end;
             return last > at ? last : end;
+        }
+        if (newlines && is_newline(text.ptr[end]))
+            line_end = c.end;
         last = end;
         end = c.end;
     }
-    return end;
+    return line_end > 0 ? line_end : end;
 }
 
-size_t pretokenizer_next(struct text text, size_t at)
+static size_t next_gpt2(struct text text, size_t at, bool single_numbers)
 {
     const struct character first = look(text, at);
 
-    if (first.kind == UNICODE_NUMBER)
+    if (first.kind == UNICODE_NUMBER && single_numbers)
         return first.end;
     if (first.kind == UNICODE_SPACE) {
         if (text.ptr[at] == ' ' && first.end < text.len) {
             const struct character next = look(text, first.end);
 
-            if (next.kind == UNICODE_LETTER || next.kind == UNICODE_OTHER)
+            if (next.kind != UNICODE_SPACE && !(next.kind == UNICODE_NUMBER && single_numbers))
                 return run_end(text, next.end, next.kind);
         }
-        return space_end(text, at);
+        return space_end(text, at, single_numbers, false);
     }
     if (text.ptr[at] == '\'') {
         const size_t n = contraction(text, first.end);
@@ -86,4 +139,69 @@ size_t pretokenizer_next(struct text text, size_t at)
             return first.end + n;
     }
     return run_end(text, first.end, first.kind);
+}
+
+static size_t next_numbers(struct text text, size_t at, int max)
+{
+    for (int i = 0; i < max && at < text.len; i++) {
+        const struct character c = look(text, at);
+
+        if (c.kind != UNICODE_NUMBER)
+            break;
+        at = c.end;
+    }
+    return at;
+}
+
+/* [^\s\p{L}\p{N}]+[\r\n]* of which the first character is passed already. */
+static size_t others_end(struct text text, size_t at)
+{
+    at = run_end(text, at, UNICODE_OTHER);
+    while (at < text.len && is_newline(text.ptr[at]))
+        at++;
+    return at;
+}
+
+static size_t next_llama3(struct text text, size_t at, int max_numbers)
+{
+    const struct character first = look(text, at);
+    struct character next;
+
+    if (text.ptr[at] == '\'') {
+        const size_t n = contraction_any_case(text, first.end);
+
+        if (n > 0)
+            return first.end + n;
+    }
+    if (first.kind == UNICODE_LETTER)
+        return run_end(text, first.end, UNICODE_LETTER);
+    if (first.kind == UNICODE_NUMBER)
+        return next_numbers(text, first.end, max_numbers - 1);
+    if (first.end < text.len) {
+        next = look(text, first.end);
+        if (next.kind == UNICODE_LETTER && !is_newline(text.ptr[at]))
+            return run_end(text, next.end, UNICODE_LETTER);
+        if (next.kind == UNICODE_OTHER && text.ptr[at] == ' ')
+            return others_end(text, next.end);
+    }
+    if (first.kind == UNICODE_OTHER)
+        return others_end(text, first.end);
+    return space_end(text, at, false, true);
+}
+
+size_t pretokenizer_next(enum pretokenizer rule, struct text text, size_t at)
+{
+    switch (rule) {
+    case PRETOKENIZER_GPT2:
+        return next_gpt2(text, at, false);
+    case PRETOKENIZER_SMOLLM:
+        return next_gpt2(text, at, true);
+    case PRETOKENIZER_LLAMA3:
+        return next_llama3(text, at, 3);
+    case PRETOKENIZER_QWEN2:
+        return next_llama3(text, at, 1);
+    case PRETOKENIZER_NONE:
+        break;
+    }
+    return text.len;
 }

@@ -214,12 +214,13 @@ static bool make_from_prompt(const struct prompt_options *options, const struct 
         return false;
     if (!*found)
         return true;
-    tokenizer_encode(options->tokenizer, prompt, TOKENIZER_SPECIAL, tokens);
+    if (!tokenizer_encode(options->tokenizer, prompt, TOKENIZER_SPECIAL, tokens, status))
+        return false;
     if (!check_own_length(options, record, "prompt", tokens->n, status))
         return false;
     if (tokens->n > own_limit(options))
-        *truncated = tokenizer_cut(options->tokenizer, TOKENIZER_SPECIAL, own_limit(options), keep,
-                                   tokens, NULL);
+        *truncated =
+            tokenizer_cut(options->tokenizer, TOKENIZER_SPECIAL, own_limit(options), keep, tokens);
     return true;
 }
 
@@ -282,9 +283,8 @@ static bool encode(struct maker *m, struct text value)
     if (!m->recipe->has_prompt)
         return encode_messages(m, value);
     prompt_render_fill(&m->texts[0], value, &m->filled);
-    tokenizer_encode(m->options->tokenizer, buf_text(&m->filled),
-                     TOKENIZER_SPECIAL | TOKENIZER_NO_ADDED, m->tokens);
-    return true;
+    return tokenizer_encode(m->options->tokenizer, buf_text(&m->filled),
+                            TOKENIZER_SPECIAL | TOKENIZER_NO_ADDED, m->tokens, m->status);
 }
 
 /* The `keep` bytes that are left of the member. */

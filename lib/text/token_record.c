@@ -67,8 +67,11 @@ static bool encode_text(struct token_record *work, const struct record *record, 
                         size_t *truncated, struct status *status)
 {
     const unsigned flags = work->no_special ? TOKENIZER_PLAIN : TOKENIZER_SPECIAL;
+    const enum tokenizer_keep keep =
+        work->truncate == TRUNCATE_HEAD ? TOKENIZER_KEEP_HEAD : TOKENIZER_KEEP_TAIL;
     struct text text, second;
-    bool found;
+    size_t lengths[2];
+    bool found, ok;
 
     if (!record_string(record, "text", &text, &found, status) ||
         !record_string(record, "text_pair", &second, pair, status))
@@ -79,17 +82,20 @@ static bool encode_text(struct token_record *work, const struct record *record, 
         return record_fail(record, status, "value", "text_pair",
                            "the model's tokenizer does not take pairs");
     if (*pair)
-        tokenizer_encode_pair(work->tokenizer, text, second, flags, &work->tokens, &work->types);
+        ok = tokenizer_encode_pair(work->tokenizer, text, second, flags, &work->tokens,
+                                   &work->types, lengths, status);
     else
-        tokenizer_encode(work->tokenizer, text, flags, &work->tokens);
+        ok = tokenizer_encode(work->tokenizer, text, flags, &work->tokens, status);
+    if (!ok)
+        return false;
     if (work->max_length == 0 || work->tokens.n <= work->max_length)
         return true;
     if (work->truncate == TRUNCATE_ERROR)
         return fail_too_long(work, record, "text", status);
-    *truncated =
-        tokenizer_cut(work->tokenizer, flags, work->max_length,
-                      work->truncate == TRUNCATE_HEAD ? TOKENIZER_KEEP_HEAD : TOKENIZER_KEEP_TAIL,
-                      &work->tokens, *pair ? &work->types : NULL);
+    *truncated = *pair
+                     ? tokenizer_cut_pair(work->tokenizer, flags, work->max_length, keep, lengths,
+                                          &work->tokens, &work->types)
+                     : tokenizer_cut(work->tokenizer, flags, work->max_length, keep, &work->tokens);
     return true;
 }
 

@@ -15,8 +15,9 @@
 /* What one encoding at a time needs. */
 struct scratch {
     struct scratch *next;
+    struct normalizer_scratch normalizer;
+    struct splitter_scratch splitter;
     struct byte_level_scratch byte_level;
-    struct wordpiece_scratch wordpiece;
 };
 
 struct tokenizer_scratches {
@@ -54,21 +55,23 @@ static void free_scratches(struct tokenizer_scratches *all)
 
         all->spare = scratch->next;
         byte_level_scratch_release(&scratch->byte_level);
-        wordpiece_scratch_release(&scratch->wordpiece);
+        normalizer_scratch_release(&scratch->normalizer);
+        splitter_scratch_release(&scratch->splitter);
         free(scratch);
     }
     pthread_mutex_destroy(&all->lock);
     free(all);
 }
 
-struct tokenizer *tokenizer_new(enum tokenizer_kind kind, const char *name)
+struct tokenizer *tokenizer_new(enum tokenizer_kind kind, const char *name, const char *path)
 {
     struct tokenizer *tokenizer = memory_zeroed(1, sizeof(*tokenizer));
+    const char *slash = strrchr(path, '/');
 
     tokenizer->kind = kind;
     snprintf(tokenizer->name, sizeof(tokenizer->name), "%s", name);
-    tokenizer->begin_id = -1;
-    tokenizer->end_id = -1;
+    snprintf(tokenizer->source, sizeof(tokenizer->source), "%s", slash ? slash + 1 : path);
+    token_frame_add(&tokenizer->single, TOKEN_FRAME_A, 0);
     tokenizer->scratches = memory_zeroed(1, sizeof(*tokenizer->scratches));
     pthread_mutex_init(&tokenizer->scratches->lock, NULL);
     return tokenizer;
@@ -80,7 +83,12 @@ void tokenizer_close(struct tokenizer *tokenizer)
         return;
     byte_level_release(&tokenizer->byte_level);
     wordpiece_release(&tokenizer->wordpiece);
-    trie_release(&tokenizer->added);
+    added_tokens_release(&tokenizer->added);
+    added_tokens_release(&tokenizer->normalized);
+    normalizer_release(&tokenizer->normalizer);
+    splitter_release(&tokenizer->splitter);
+    token_frame_release(&tokenizer->single);
+    token_frame_release(&tokenizer->pair);
     vocab_release(&tokenizer->vocab);
     buf_release(&tokenizer->chat_template);
     free_scratches(tokenizer->scratches);
@@ -100,22 +108,40 @@ bool tokenizer_set_vocab(struct tokenizer *tokenizer, const struct text *pieces,
 bool tokenizer_index_added(struct tokenizer *tokenizer, struct status *status)
 {
     const size_t n = tokenizer->vocab.n;
-    struct text *keys = memory_zeroed(n, sizeof(*keys));
-    int32_t *ids = memory_zeroed(n, sizeof(*ids));
+    struct added_token *tokens = memory_zeroed(n, sizeof(*tokens));
     size_t n_added = 0;
     bool ok;
 
     for (size_t id = 0; id < n; id++) {
-        if (!(tokenizer->roles[id] & TOKEN_ADDED))
-            continue;
-        keys[n_added] = tokenizer->vocab.pieces[id];
-        ids[n_added++] = (int32_t)id;
-        tokenizer->added_first[(unsigned char)tokenizer->vocab.pieces[id].ptr[0]] = true;
+        if (tokenizer->roles[id] & TOKEN_ADDED)
+            tokens[n_added++] = (struct added_token){tokenizer->vocab.pieces[id], (int32_t)id, 0};
     }
-    ok = trie_init(&tokenizer->added, keys, ids, n_added, status);
-    free(keys);
-    free(ids);
+    ok = added_tokens_init(&tokenizer->added, tokens, n_added, status);
+    free(tokens);
     return ok;
+}
+
+void tokenizer_set_ends(struct tokenizer *tokenizer, int32_t begin_id, int32_t end_id)
+{
+    token_frame_release(&tokenizer->single);
+    if (begin_id >= 0)
+        token_frame_add(&tokenizer->single, begin_id, 0);
+    token_frame_add(&tokenizer->single, TOKEN_FRAME_A, 0);
+    if (end_id >= 0)
+        token_frame_add(&tokenizer->single, end_id, 0);
+}
+
+void tokenizer_set_bert_frames(struct tokenizer *tokenizer, int32_t begin_id, int32_t end_id)
+{
+    struct token_frame *pair = &tokenizer->pair;
+
+    tokenizer_set_ends(tokenizer, begin_id, end_id);
+    token_frame_release(pair);
+    token_frame_add(pair, begin_id, 0);
+    token_frame_add(pair, TOKEN_FRAME_A, 0);
+    token_frame_add(pair, end_id, 0);
+    token_frame_add(pair, TOKEN_FRAME_B, 1);
+    token_frame_add(pair, end_id, 1);
 }
 
 static struct tokenizer *open_gguf_file(const char *path, struct status *status)
@@ -168,99 +194,141 @@ struct tokenizer *tokenizer_open(const char *path, struct status *status)
     mapped_file_close(&file);
     if (gguf)
         return open_gguf_file(path, status);
-    if (sentencepiece || json) {
-        status_set(status, STATUS_CONFIG,
-                   "%s: tokenizer '%s' is not known; gpt2 in a GGUF file "
-                   "and WordPiece in a vocab.txt are",
-                   path, json ? "tokenizer.json" : "SentencePiece");
-        return NULL;
+    if (json)
+        return tokenizer_open_json(path, NULL, status);
+    if (!sentencepiece)
+        return tokenizer_open_vocab_txt(path, NULL, status);
+    status_set(status, STATUS_CONFIG, "%s: tokenizer 'SentencePiece' is not known", path);
+    return NULL;
+}
+
+/* Normalised text without added tokens in it. */
+static bool encode_stretch(const struct tokenizer *t, struct scratch *scratch, struct text text,
+                           struct tokens *out, struct status *status)
+{
+    const struct splitter_pieces *pieces = &scratch->splitter.pieces;
+
+    if (t->kind == TOKENIZER_WORDPIECE) {
+        wordpiece_encode(&t->wordpiece, text, out);
+        return true;
     }
-    return tokenizer_open_vocab_txt(path, status);
+    if (!splitter_run(&t->splitter, &scratch->splitter, text, status))
+        return false;
+    for (size_t i = 0; i < pieces->n; i++)
+        byte_level_encode(&t->byte_level, &scratch->byte_level, pieces->items[i], out);
+    return true;
 }
 
-/* Text without added tokens in it. */
-static void encode_stretch(const struct tokenizer *t, struct scratch *scratch, struct text text,
-                           struct tokens *out)
+/* Text as it came, without the added tokens that are found there. */
+static bool encode_raw(const struct tokenizer *t, struct scratch *scratch, struct text text,
+                       unsigned flags, struct tokens *out, struct status *status)
 {
-    if (t->kind == TOKENIZER_WORDPIECE)
-        wordpiece_encode(&t->wordpiece, &scratch->wordpiece, text, out);
-    else
-        byte_level_encode(&t->byte_level, &scratch->byte_level, text, out);
-}
+    struct added_walk walk = {0};
+    struct text before;
+    int32_t id;
 
-/* The leftmost added token from `at` on, the longest of those; its place, or text.len. */
-static size_t find_added(const struct tokenizer *t, struct text text, size_t at, int32_t *id,
-                         size_t *len)
-{
-    for (; at < text.len; at++) {
-        if (!t->added_first[(unsigned char)text.ptr[at]])
-            continue;
-        *id = trie_longest(&t->added, text, at, len);
-        if (*id >= 0)
-            return at;
-    }
-    return text.len;
-}
-
-static void encode_content(const struct tokenizer *t, struct scratch *scratch, struct text text,
-                           unsigned flags, struct tokens *out)
-{
-    size_t at = 0;
-
-    while (at < text.len) {
-        int32_t id = -1;
-        size_t len = 0;
-        const size_t end =
-            flags & TOKENIZER_NO_ADDED ? text.len : find_added(t, text, at, &id, &len);
-
-        encode_stretch(t, scratch, (struct text){text.ptr + at, end - at}, out);
+    if (!normalizer_run(&t->normalizer, &scratch->normalizer, &text, status))
+        return false;
+    if (flags & TOKENIZER_NO_ADDED || t->normalized.trie.n_slots == 0)
+        return encode_stretch(t, scratch, text, out, status);
+    do {
+        id = added_tokens_next(&t->normalized, text, &walk, &before);
+        if (!encode_stretch(t, scratch, before, out, status))
+            return false;
         if (id >= 0)
             tokens_push(out, id);
-        at = end + len;
-    }
+    } while (id >= 0);
+    return true;
 }
 
-void tokenizer_encode(const struct tokenizer *tokenizer, struct text text, unsigned flags,
-                      struct tokens *out)
+static bool encode_content(const struct tokenizer *t, struct scratch *scratch, struct text text,
+                           unsigned flags, struct tokens *out, struct status *status)
+{
+    struct added_walk walk = {0};
+    struct text before;
+    int32_t id;
+
+    if (flags & TOKENIZER_NO_ADDED)
+        return encode_raw(t, scratch, text, flags, out, status);
+    do {
+        id = added_tokens_next(&t->added, text, &walk, &before);
+        if (!encode_raw(t, scratch, before, flags, out, status))
+            return false;
+        if (id >= 0)
+            tokens_push(out, id);
+    } while (id >= 0);
+    return true;
+}
+
+/* The texts in their frame; types may be NULL. */
+static bool encode_frame(const struct tokenizer *tokenizer, const struct token_frame *frame,
+                         const struct text texts[2], unsigned flags, struct tokens *out,
+                         struct tokens *types, size_t lengths[2], struct status *status)
 {
     struct scratch *scratch = take_scratch(tokenizer);
+    const size_t n_before = out->n, n_types = types ? types->n : 0;
+    bool ok = true;
 
-    if (flags & TOKENIZER_SPECIAL && tokenizer->begin_id >= 0)
-        tokens_push(out, tokenizer->begin_id);
-    encode_content(tokenizer, scratch, text, flags, out);
-    if (flags & TOKENIZER_SPECIAL && tokenizer->end_id >= 0)
-        tokens_push(out, tokenizer->end_id);
+    for (size_t i = 0; ok && i < frame->n; i++) {
+        const struct token_frame_item *item = &frame->items[i];
+        const size_t n = out->n;
+
+        if (item->id < 0) {
+            const int which = item->id == TOKEN_FRAME_A ? 0 : 1;
+
+            ok = encode_content(tokenizer, scratch, texts[which], flags, out, status);
+            lengths[which] = out->n - n;
+        } else if (flags & TOKENIZER_SPECIAL) {
+            tokens_push(out, item->id);
+        }
+        for (size_t k = n; types && k < out->n; k++)
+            tokens_push(types, item->type);
+    }
     give_scratch(tokenizer, scratch);
+    if (!ok) {
+        out->n = n_before;
+        if (types)
+            types->n = n_types;
+    }
+    return ok;
 }
 
-void tokenizer_encode_pair(const struct tokenizer *tokenizer, struct text a, struct text b,
-                           unsigned flags, struct tokens *out, struct tokens *types)
+bool tokenizer_encode(const struct tokenizer *tokenizer, struct text text, unsigned flags,
+                      struct tokens *out, struct status *status)
 {
-    const size_t n_before = out->n;
-    size_t middle;
+    const struct text texts[2] = {text, {"", 0}};
+    size_t lengths[2];
+
+    return encode_frame(tokenizer, &tokenizer->single, texts, flags, out, NULL, lengths, status);
+}
+
+bool tokenizer_encode_pair(const struct tokenizer *tokenizer, struct text a, struct text b,
+                           unsigned flags, struct tokens *out, struct tokens *types,
+                           size_t lengths[2], struct status *status)
+{
+    const struct text texts[2] = {a, b};
+    size_t unused[2];
 
     assert(tokenizer_has_pairs(tokenizer));
-    tokenizer_encode(tokenizer, a, flags, out);
-    middle = out->n;
-    if (flags & TOKENIZER_SPECIAL) { /* [CLS] A [SEP] + [CLS] B [SEP] without the second [CLS] */
-        tokenizer_encode(tokenizer, b, flags & ~(unsigned)TOKENIZER_SPECIAL, out);
-        tokens_push(out, tokenizer->end_id);
-    } else {
-        tokenizer_encode(tokenizer, b, flags, out);
-    }
-    for (size_t i = n_before; i < out->n; i++)
-        tokens_push(types, i >= middle);
+    return encode_frame(tokenizer, &tokenizer->pair, texts, flags, out, types,
+                        lengths ? lengths : unused, status);
 }
 
 bool tokenizer_has_pairs(const struct tokenizer *tokenizer)
 {
-    return tokenizer->kind == TOKENIZER_WORDPIECE;
+    return tokenizer->pair.n > 0;
 }
 
 size_t tokenizer_n_special(const struct tokenizer *tokenizer, bool pair)
 {
-    return (size_t)(tokenizer->begin_id >= 0) + (size_t)(tokenizer->end_id >= 0) +
-           (size_t)(pair && tokenizer->end_id >= 0);
+    return token_frame_n_special(pair ? &tokenizer->pair : &tokenizer->single);
+}
+
+size_t tokenizer_n_front(const struct tokenizer *tokenizer)
+{
+    const size_t none[2] = {0, 0};
+
+    return token_frame_place(&tokenizer->single, none, 0, true);
 }
 
 /* Of the n items that begin at `from`, keep `left`. */
@@ -291,33 +359,48 @@ static void longest_first(size_t *n1, size_t *n2, size_t room)
     }
 }
 
+/* How many ids the texts themselves may have. */
+static size_t room_for_texts(const struct tokenizer *tokenizer, bool pair, bool special,
+                             size_t max_length)
+{
+    const size_t n_special = special ? tokenizer_n_special(tokenizer, pair) : 0;
+
+    return max_length > n_special ? max_length - n_special : 0;
+}
+
 size_t tokenizer_cut(const struct tokenizer *tokenizer, unsigned flags, size_t max_length,
-                     enum tokenizer_keep keep, struct tokens *tokens, struct tokens *types)
+                     enum tokenizer_keep keep, struct tokens *tokens)
 {
     const bool special = flags & TOKENIZER_SPECIAL;
-    const size_t n_before = tokens->n;
-    const size_t n_special = special ? tokenizer_n_special(tokenizer, types != NULL) : 0;
-    const size_t room = max_length > n_special ? max_length - n_special : 0;
-    const size_t first = special && tokenizer->begin_id >= 0;
-    const size_t close = special && tokenizer->end_id >= 0;
-    size_t n1 = tokens->n - n_special, n2 = 0, left1, left2;
+    const size_t room = room_for_texts(tokenizer, false, special, max_length);
+    const size_t n = tokens->n - (special ? tokenizer_n_special(tokenizer, false) : 0);
+    const size_t lengths[2] = {n, 0};
 
-    if (n1 <= room)
+    if (n <= room)
         return 0;
-    for (size_t i = 0; types && i < types->n; i++)
-        n2 += types->ids[i] == 1;
-    if (types)
-        n2 -= close;
-    n1 -= n2;
-    left1 = types ? n1 : room;
-    left2 = n2;
-    if (types) {
-        longest_first(&left1, &left2, room);
-        remove_items(tokens, first + n1 + close, n2, left2, keep);
-        remove_items(types, first + n1 + close, n2, left2, keep);
-        remove_items(types, first, n1, left1, keep);
+    remove_items(tokens, token_frame_place(&tokenizer->single, lengths, 0, special), n, room, keep);
+    return n - room;
+}
+
+size_t tokenizer_cut_pair(const struct tokenizer *tokenizer, unsigned flags, size_t max_length,
+                          enum tokenizer_keep keep, size_t lengths[2], struct tokens *tokens,
+                          struct tokens *types)
+{
+    const bool special = flags & TOKENIZER_SPECIAL;
+    const size_t room = room_for_texts(tokenizer, true, special, max_length);
+    const size_t n_before = tokens->n;
+    size_t left[2] = {lengths[0], lengths[1]};
+
+    if (lengths[0] + lengths[1] <= room)
+        return 0;
+    longest_first(&left[0], &left[1], room);
+    for (int which = 0; which < 2; which++) {
+        const size_t from = token_frame_place(&tokenizer->pair, lengths, which, special);
+
+        remove_items(tokens, from, lengths[which], left[which], keep);
+        remove_items(types, from, lengths[which], left[which], keep);
+        lengths[which] = left[which];
     }
-    remove_items(tokens, first, n1, left1, keep);
     return n_before - tokens->n;
 }
 
@@ -329,6 +412,11 @@ int tokenizer_vocab_size(const struct tokenizer *tokenizer)
 const char *tokenizer_name(const struct tokenizer *tokenizer)
 {
     return tokenizer->name;
+}
+
+const char *tokenizer_source(const struct tokenizer *tokenizer)
+{
+    return tokenizer->source;
 }
 
 static bool is_token(const struct tokenizer *tokenizer, int32_t id)
@@ -361,6 +449,11 @@ bool tokenizer_is_control(const struct tokenizer *tokenizer, int32_t id)
 bool tokenizer_is_wordpiece(const struct tokenizer *tokenizer)
 {
     return tokenizer->kind == TOKENIZER_WORDPIECE;
+}
+
+bool tokenizer_cleans_up(const struct tokenizer *tokenizer)
+{
+    return tokenizer->cleanup;
 }
 
 struct text tokenizer_chat_template(const struct tokenizer *tokenizer)

@@ -1,7 +1,8 @@
 /* Text <-> token ids, as the model's own tokenizer makes them.
  *
- * Known: byte-level BPE as GGUF carries it (tokenizer.ggml.model gpt2, pre smollm) and WordPiece (a
- * vocab.txt of BERT, alone or in a model's folder). Any other is refused by its name.
+ * Known: tokenizer.json (byte-level BPE and WordPiece), byte-level BPE as GGUF carries it
+ * (tokenizer.ggml.model gpt2, pre smollm) and a vocab.txt of BERT. Any other is refused by its
+ * name.
  *
  * Text is UTF-8. A malformed byte counts as U+FFFD where its class matters and keeps its value
  * where bytes become tokens, so byte-level encoding followed by decoding gives back any bytes that
@@ -32,8 +33,8 @@ enum tokenizer_flags {
 
 enum tokenizer_keep { TOKENIZER_KEEP_HEAD, TOKENIZER_KEEP_TAIL };
 
-/* By content: a folder, a .gguf file, or a bare vocab.txt. NULL and a status if it is none of them,
- * is damaged, or is of a kind that we do not know. The caller closes it. */
+/* By content: a folder, a .gguf file, or a bare tokenizer.json or vocab.txt. NULL and a status if
+ * it is none of them, is damaged, or is of a kind that we do not know. The caller closes it. */
 struct tokenizer *tokenizer_open(const char *path, struct status *status) MUST_CHECK;
 
 /* From the keys of an open file, which may be closed afterwards; `path` is for names in messages.
@@ -41,19 +42,23 @@ struct tokenizer *tokenizer_open(const char *path, struct status *status) MUST_C
 struct tokenizer *tokenizer_open_gguf(const struct gguf *gguf, const char *path,
                                       struct status *status) MUST_CHECK;
 
-/* From a Hugging Face folder: vocab.txt, with the options of tokenizer_config.json and
- * tokenizer.json. STATUS_NO_INPUT if the folder carries no tokenizer at all. */
+/* From a Hugging Face folder: tokenizer.json, else vocab.txt, with the options of
+ * tokenizer_config.json. STATUS_NO_INPUT if the folder carries no tokenizer at all. */
 struct tokenizer *tokenizer_open_folder(const char *folder, struct status *status) MUST_CHECK;
 
 void tokenizer_close(struct tokenizer *tokenizer); /* NULL allowed */
 
-/* Append the ids of `text` to *out. */
-void tokenizer_encode(const struct tokenizer *tokenizer, struct text text, unsigned flags,
-                      struct tokens *out);
+/* Append the ids of `text` to *out. False, and *out as it was: STATUS_INPUT, if a pattern in the
+ * tokenizer's file takes too many steps on this text (text/split_regex.h). */
+bool tokenizer_encode(const struct tokenizer *tokenizer, struct text text, unsigned flags,
+                      struct tokens *out, struct status *status) MUST_CHECK;
 
-/* Append `a` and `b` as one pair to *out, and each id's segment (0 or 1) to *types. */
-void tokenizer_encode_pair(const struct tokenizer *tokenizer, struct text a, struct text b,
-                           unsigned flags, struct tokens *out, struct tokens *types);
+/* Append `a` and `b` as one pair to *out, each id's segment (most often 0 or 1) to *types, and tell
+ * how many ids the two texts have without special tokens (`lengths` may be NULL). False as above.
+ */
+bool tokenizer_encode_pair(const struct tokenizer *tokenizer, struct text a, struct text b,
+                           unsigned flags, struct tokens *out, struct tokens *types,
+                           size_t lengths[2], struct status *status) MUST_CHECK;
 
 /* Does the model take pairs, that is, has it a frame for them? */
 bool tokenizer_has_pairs(const struct tokenizer *tokenizer);
@@ -61,15 +66,24 @@ bool tokenizer_has_pairs(const struct tokenizer *tokenizer);
 /* How many special tokens TOKENIZER_SPECIAL adds to one text, or to a pair. */
 size_t tokenizer_n_special(const struct tokenizer *tokenizer, bool pair);
 
-/* Shorten what tokenizer_encode (types NULL) or tokenizer_encode_pair gave for an empty *out to
- * max_length ids and return how many went. `flags` are those of the encoding; the special tokens
- * stay (at least their number is left). Of a pair the longer half is cut first, as
- * `truncation="longest_first"` does. */
+/* How many of them stand before the text. */
+size_t tokenizer_n_front(const struct tokenizer *tokenizer);
+
+/* Shorten what tokenizer_encode gave for an empty *out to max_length ids and return how many went.
+ * `flags` are those of the encoding; the special tokens stay (at least their number is left). */
 size_t tokenizer_cut(const struct tokenizer *tokenizer, unsigned flags, size_t max_length,
-                     enum tokenizer_keep keep, struct tokens *tokens, struct tokens *types);
+                     enum tokenizer_keep keep, struct tokens *tokens);
+
+/* The same for tokenizer_encode_pair, whose `lengths` are given and written anew: the longer text
+ * is cut first, as `truncation="longest_first"` does. */
+size_t tokenizer_cut_pair(const struct tokenizer *tokenizer, unsigned flags, size_t max_length,
+                          enum tokenizer_keep keep, size_t lengths[2], struct tokens *tokens,
+                          struct tokens *types);
 
 int tokenizer_vocab_size(const struct tokenizer *tokenizer);
 const char *tokenizer_name(const struct tokenizer *tokenizer); /* "gpt2/smollm", "wordpiece" */
+/* The file it was read from, without the folder: "tokenizer.json", "vocab.txt", ... */
+const char *tokenizer_source(const struct tokenizer *tokenizer);
 
 /* The vocabulary's spelling of a token ("Ġthe", "##ing"); empty for an id outside of it. */
 struct text tokenizer_piece(const struct tokenizer *tokenizer, int32_t id);
@@ -80,8 +94,10 @@ struct text tokenizer_bytes(const struct tokenizer *tokenizer, int32_t id);
 int32_t tokenizer_find(const struct tokenizer *tokenizer, const char *piece); /* -1: none */
 bool tokenizer_is_control(const struct tokenizer *tokenizer, int32_t id);
 
-/* Are words joined by a space when decoding, unless a piece begins with ##? */
+/* Are words joined by a space when decoding, unless a piece begins with ##? And is that space left
+ * out before some punctuation? */
 bool tokenizer_is_wordpiece(const struct tokenizer *tokenizer);
+bool tokenizer_cleans_up(const struct tokenizer *tokenizer);
 
 /* The chat template that came with the model (Jinja source); empty if there is none. */
 struct text tokenizer_chat_template(const struct tokenizer *tokenizer);

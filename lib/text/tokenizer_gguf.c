@@ -1,6 +1,7 @@
 /* The tokenizer of a GGUF file: keys tokenizer.ggml.*. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "text/tokenizer_parts.h"
@@ -79,33 +80,61 @@ static bool read_special(const struct tokenizer *tokenizer, const struct gguf *g
     return true;
 }
 
+/* "left right", parted by the first space that is not at its beginning. */
+static bool read_merges(struct tokenizer *tokenizer, const struct text *texts, size_t n,
+                        struct status *status)
+{
+    const struct byte_level_options options = {.n_model = tokenizer->vocab.n, .unknown_id = -1};
+    struct byte_level_merge *merges = memory_zeroed(n + 1, sizeof(*merges));
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < n; i++) {
+        const struct text t = texts[i];
+        const char *space = t.len < 2 ? NULL : memchr(t.ptr + 1, ' ', t.len - 1);
+
+        ok = space || status_fail(status, STATUS_CONFIG,
+                                  "merge %zu is not made of two tokens and a third", i);
+        if (!ok)
+            break;
+        merges[i].left = (struct text){t.ptr, (size_t)(space - t.ptr)};
+        merges[i].right = (struct text){space + 1, t.len - merges[i].left.len - 1};
+    }
+    ok = ok &&
+         byte_level_init(&tokenizer->byte_level, &tokenizer->vocab, merges, n, &options, status);
+    free(merges);
+    return ok;
+}
+
 static bool read_all(struct tokenizer *tokenizer, const struct gguf *gguf, struct status *status)
 {
     const struct text *pieces, *merges;
     struct text chat_template = {0};
     size_t n_pieces, n_merges;
+    int32_t begin_id, end_id;
     bool found;
 
     if (!gguf_string_array(gguf, "tokenizer.ggml.tokens", &pieces, &n_pieces, NULL, status) ||
         !gguf_string_array(gguf, "tokenizer.ggml.merges", &merges, &n_merges, NULL, status) ||
         !tokenizer_set_vocab(tokenizer, pieces, n_pieces, status) ||
         !read_roles(tokenizer, gguf, status) || !tokenizer_index_added(tokenizer, status) ||
-        !byte_level_init(&tokenizer->byte_level, &tokenizer->vocab, merges, n_merges, status) ||
+        !read_merges(tokenizer, merges, n_merges, status) ||
         !read_special(tokenizer, gguf, "tokenizer.ggml.bos_token_id",
-                      "tokenizer.ggml.add_bos_token", &tokenizer->begin_id, status) ||
+                      "tokenizer.ggml.add_bos_token", &begin_id, status) ||
         !read_special(tokenizer, gguf, "tokenizer.ggml.eos_token_id",
-                      "tokenizer.ggml.add_eos_token", &tokenizer->end_id, status) ||
+                      "tokenizer.ggml.add_eos_token", &end_id, status) ||
         !gguf_string(gguf, "tokenizer.chat_template", &chat_template, &found, status))
         return false;
     if (found)
         buf_append_text(&tokenizer->chat_template, chat_template);
+    splitter_add_rule(&tokenizer->splitter, PRETOKENIZER_SMOLLM);
+    tokenizer_set_ends(tokenizer, begin_id, end_id);
     return true;
 }
 
 struct tokenizer *tokenizer_open_gguf(const struct gguf *gguf, const char *path,
                                       struct status *status)
 {
-    struct tokenizer *tokenizer = tokenizer_new(TOKENIZER_BYTE_LEVEL, "gpt2/smollm");
+    struct tokenizer *tokenizer = tokenizer_new(TOKENIZER_BYTE_LEVEL, "gpt2/smollm", path);
 
     if (check_kind(gguf, status) && read_all(tokenizer, gguf, status))
         return tokenizer;

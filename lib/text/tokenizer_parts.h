@@ -1,10 +1,24 @@
-/* What a tokenizer is made of: for tokenizer.c and the files that read one from a container. */
+/* What a tokenizer is made of: for tokenizer.c and the files that read one from a container.
+ *
+ * A text goes through it in this order, and each container fills in what it has:
+ *   added        tokens that are found in the text as it came
+ *   normalizer   what lies between them, changed
+ *   normalized   tokens that are found in the normalised text
+ *   splitter     what lies between them, cut into pieces        (byte-level and Metaspace BPE)
+ *   model        a piece -> ids
+ *   single, pair what stands round the ids
+ */
 #ifndef TEXT_TOKENIZER_PARTS_H
 #define TEXT_TOKENIZER_PARTS_H
 
+#include "formats/tokenizer_config.h"
+#include "formats/tokenizer_json.h"
+#include "text/added_tokens.h"
 #include "text/byte_level.h"
+#include "text/normalizer.h"
+#include "text/splitter.h"
+#include "text/token_frame.h"
 #include "text/tokenizer.h"
-#include "text/trie.h"
 #include "text/vocab.h"
 #include "text/wordpiece.h"
 
@@ -21,28 +35,44 @@ struct tokenizer_scratches; /* the scratch space of encodings that have ended */
 struct tokenizer {
     enum tokenizer_kind kind;
     char name[64];
-    struct vocab vocab;
+    char source[64];      /* the file's name, without its folder */
+    struct vocab vocab;   /* of all ids */
     unsigned char *roles; /* ours, [vocab.n]: TOKEN_* */
-    struct trie added;
-    bool added_first[256];        /* does a token of `added` begin with this byte? */
+    struct added_tokens added, normalized;
+    struct normalizer normalizer;
+    struct splitter splitter;
     struct byte_level byte_level; /* TOKENIZER_BYTE_LEVEL */
     struct wordpiece wordpiece;   /* TOKENIZER_WORDPIECE */
-    int32_t begin_id;             /* BOS or [CLS]; -1: none */
-    int32_t end_id;               /* EOS or [SEP]; -1: none */
+    bool cleanup;              /* TOKENIZER_WORDPIECE: no space before . ? ! , n't 'm 's 've 're */
+    struct token_frame single; /* has A once */
+    struct token_frame pair;   /* has A and B once, or is empty: the model takes no pairs */
     struct buf chat_template;
     struct tokenizer_scratches *scratches; /* ours; shared by all threads, behind its own lock */
 };
 
-struct tokenizer *tokenizer_new(enum tokenizer_kind kind, const char *name);
+/* `path` is the container's: its last part is the source. */
+struct tokenizer *tokenizer_new(enum tokenizer_kind kind, const char *name, const char *path);
 
 /* Fill the vocabulary and make room for its roles. */
 bool tokenizer_set_vocab(struct tokenizer *tokenizer, const struct text *pieces, size_t n,
                          struct status *status) MUST_CHECK;
 
-/* After the roles are set: fill what finds the added tokens. */
+/* After the roles are set: fill `added` with all tokens that have TOKEN_ADDED, without any flags.
+ */
 bool tokenizer_index_added(struct tokenizer *tokenizer, struct status *status) MUST_CHECK;
 
-/* From a bare vocab.txt, with BERT's own options. */
-struct tokenizer *tokenizer_open_vocab_txt(const char *path, struct status *status) MUST_CHECK;
+/* Fill `single` with one text between two tokens, of which either may be none (-1). */
+void tokenizer_set_ends(struct tokenizer *tokenizer, int32_t begin_id, int32_t end_id);
+
+/* Fill both frames as BERT has them: [CLS] A [SEP], [CLS] A [SEP] B [SEP]. */
+void tokenizer_set_bert_frames(struct tokenizer *tokenizer, int32_t begin_id, int32_t end_id);
+
+/* Each opens one container; NULL and a status. */
+/* vocab.txt, with the options of a folder's tokenizer_config.json (NULL: BERT's own). */
+struct tokenizer *tokenizer_open_vocab_txt(const char *path, const struct tokenizer_config *config,
+                                           struct status *status) MUST_CHECK;
+/* tokenizer.json, with what the folder's tokenizer_config.json changes (NULL: nothing). */
+struct tokenizer *tokenizer_open_json(const char *path, const struct tokenizer_config *config,
+                                      struct status *status) MUST_CHECK;
 
 #endif

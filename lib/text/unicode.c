@@ -107,6 +107,30 @@ bool unicode_is_nonspacing_mark(int32_t code_point)
     return utf8proc_category(code_point) == UTF8PROC_CATEGORY_MN;
 }
 
+bool unicode_is_mark(int32_t code_point)
+{
+    const utf8proc_category_t category = utf8proc_category(code_point);
+
+    return category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
+}
+
+/* Alphabetic beyond L, Nl and M: letters in circles and squares, which are So. */
+static bool is_enclosed_letter(int32_t c)
+{
+    return (c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) ||
+           (c >= 0x1F150 && c <= 0x1F169) || (c >= 0x1F170 && c <= 0x1F189);
+}
+
+bool unicode_is_word(int32_t code_point)
+{
+    const utf8proc_category_t category = utf8proc_category(code_point);
+
+    if (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NL)
+        return true; /* L*, M*, Nd, Nl */
+    return category == UTF8PROC_CATEGORY_PC || code_point == 0x200C || code_point == 0x200D ||
+           is_enclosed_letter(code_point);
+}
+
 unsigned unicode_combining_class(int32_t code_point)
 {
     return (unsigned)utf8proc_get_property(code_point)->combining_class;

@@ -26,10 +26,13 @@ bool unicode_is_valid(struct text text);
 enum unicode_class { UNICODE_OTHER, UNICODE_LETTER, UNICODE_NUMBER, UNICODE_SPACE };
 enum unicode_class unicode_class(int32_t code_point);
 
-bool unicode_is_space(int32_t code_point);            /* White_Space */
-bool unicode_is_punctuation(int32_t code_point);      /* general category P* */
-bool unicode_is_control(int32_t code_point);          /* Cc, Cf, Co, Cs; not Cn */
-bool unicode_is_nonspacing_mark(int32_t code_point);  /* Mn */
+bool unicode_is_space(int32_t code_point);           /* White_Space */
+bool unicode_is_punctuation(int32_t code_point);     /* general category P* */
+bool unicode_is_control(int32_t code_point);         /* Cc, Cf, Co, Cs; not Cn */
+bool unicode_is_nonspacing_mark(int32_t code_point); /* Mn */
+bool unicode_is_mark(int32_t code_point);            /* M*: Mn, Mc, Me */
+/* A word character as Rust's and Oniguruma's \w: Alphabetic, M*, Nd, Pc, Join_Control. */
+bool unicode_is_word(int32_t code_point);
 unsigned unicode_combining_class(int32_t code_point); /* 0..254; 0: a starter */
 
 /* Full lower case of one code point without context (a sigma is never final). Returns how many. */

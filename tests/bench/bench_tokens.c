@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/mapped_file.h"
+#include "tests/unit/encode_text.h"
 #include "text/tokenizer.h"
 
 enum { ROUNDS = 5 };
@@ -32,7 +33,7 @@ static size_t encode_lines(const struct tokenizer *tokenizer, struct text all, s
         const size_t len = end ? (size_t)(end - all.ptr) - at : all.len - at;
 
         tokens_reset(out);
-        tokenizer_encode(tokenizer, (struct text){all.ptr + at, len}, TOKENIZER_SPECIAL, out);
+        encode_text(tokenizer, (struct text){all.ptr + at, len}, TOKENIZER_SPECIAL, out);
         n_bytes += len;
         at += len + 1;
     }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "fuzz.h"
+#include "tests/unit/encode_text.h"
 #include "tests/unit/small_bpe.h"
 #include "text/detokenizer.h"
 #include "text/tokenizer.h"
@@ -58,7 +59,7 @@ static void check_cut(const struct tokenizer *tokenizer, size_t max_length, stru
     const size_t n = tokens->n, n_special = tokenizer_n_special(tokenizer, false);
     const size_t gone =
         tokenizer_cut(tokenizer, TOKENIZER_SPECIAL, max_length,
-                      max_length % 2 ? TOKENIZER_KEEP_HEAD : TOKENIZER_KEEP_TAIL, tokens, NULL);
+                      max_length % 2 ? TOKENIZER_KEEP_HEAD : TOKENIZER_KEEP_TAIL, tokens);
 
     check(tokens->n + gone == n);
     check(tokens->n <= (max_length > n_special ? max_length : n_special));
@@ -69,7 +70,7 @@ static void round_trip(const struct tokenizer *tokenizer, struct text text, unsi
     struct tokens tokens = {0};
     struct buf bytes = {0};
 
-    tokenizer_encode(tokenizer, text, flags, &tokens);
+    encode_text(tokenizer, text, flags, &tokens);
     check_ids(tokenizer, &tokens);
     for (size_t i = 0; i < tokens.n; i++) {
         check(flags != TOKENIZER_NO_ADDED || !tokenizer_is_control(tokenizer, tokens.ids[i]));
@@ -95,7 +96,7 @@ static void open_own(const uint8_t *data, size_t size)
     gguf_close(&gguf);
     if (!tokenizer)
         return;
-    tokenizer_encode(tokenizer, text, TOKENIZER_SPECIAL, &tokens);
+    encode_text(tokenizer, text, TOKENIZER_SPECIAL, &tokens);
     check_ids(tokenizer, &tokens);
     check_decoded(tokenizer, &tokens);
     tokens_release(&tokens);
@@ -114,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     round_trip(tokenizer, text, TOKENIZER_PLAIN);
     round_trip(tokenizer, text, TOKENIZER_NO_ADDED);
-    tokenizer_encode(tokenizer, text, TOKENIZER_SPECIAL, &tokens);
+    encode_text(tokenizer, text, TOKENIZER_SPECIAL, &tokens);
     check(tokens.n >= 2 && tokens.ids[0] == SMALL_END && tokens.ids[tokens.n - 1] == SMALL_END);
     check_cut(tokenizer, size > 0 ? data[0] % 8u : 0, &tokens);
     tokens_release(&tokens);

@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "tests/golden/golden.h"
+#include "tests/unit/encode_text.h"
 
 enum { N_TEXTS = 50, N_SLOW_TEXTS = 1 };
 
@@ -87,7 +88,7 @@ static void submit(struct scheduler *scheduler, const struct model *model, json_
     struct buf text = {0};
 
     join_text(row, &text);
-    tokenizer_encode(model->tokenizer, buf_text(&text), TOKENIZER_SPECIAL, &tokens);
+    encode_text(model->tokenizer, buf_text(&text), TOKENIZER_SPECIAL, &tokens);
     check_ids(row, &tokens);
     request.tokens = tokens.ids;
     request.n_tokens = (int)tokens.n;

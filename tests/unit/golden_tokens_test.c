@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "tests/golden/golden.h"
 #include "tests/golden/hashes.h"
+#include "tests/unit/encode_text.h"
 #include "text/chat_template.h"
 #include "text/detokenizer.h"
 #include "text/tokenizer.h"
@@ -60,7 +61,7 @@ static void check_hard(const struct tokenizer *tokenizer, const char *name)
     json_array_foreach(rows, i, row)
     {
         tokens_reset(&tokens);
-        tokenizer_encode(tokenizer, golden_text(row, "text"), TOKENIZER_SPECIAL, &tokens);
+        encode_text(tokenizer, golden_text(row, "text"), TOKENIZER_SPECIAL, &tokens);
         expect_ids(row, name, i);
     }
     json_decref(rows);
@@ -146,7 +147,7 @@ static void check_blocks(const struct tokenizer *tokenizer, const char *name, co
             if ((c >= 0xD800 && c < 0xE000) || (left_out && left_out[c]))
                 continue;
             put_block_text(&text, c);
-            tokenizer_encode(tokenizer, buf_text(&text), TOKENIZER_SPECIAL, &tokens);
+            encode_text(tokenizer, buf_text(&text), TOKENIZER_SPECIAL, &tokens);
         }
         if (hashes_of_ids(&tokens) != want[block])
             fail_msg("%s: code points %X to %X", name, (unsigned)(block * BLOCK),
@@ -207,14 +208,18 @@ static void pairs_and_their_truncation_agree(void **state)
     {
         const json_int_t max_length = json_integer_value(json_object_get(row, "max_length"));
         const bool head = text_is(golden_text(row, "keep"), "head");
+        struct status status;
+        size_t lengths[2];
 
         tokens_reset(&tokens);
         tokens_reset(&types);
-        tokenizer_encode_pair(minilm, golden_text(row, "text"), golden_text(row, "text_pair"),
-                              TOKENIZER_SPECIAL, &tokens, &types);
+        assert_true(tokenizer_encode_pair(minilm, golden_text(row, "text"),
+                                          golden_text(row, "text_pair"), TOKENIZER_SPECIAL, &tokens,
+                                          &types, lengths, &status));
         if (max_length > 0)
-            tokenizer_cut(minilm, TOKENIZER_SPECIAL, (size_t)max_length,
-                          head ? TOKENIZER_KEEP_HEAD : TOKENIZER_KEEP_TAIL, &tokens, &types);
+            tokenizer_cut_pair(minilm, TOKENIZER_SPECIAL, (size_t)max_length,
+                               head ? TOKENIZER_KEEP_HEAD : TOKENIZER_KEEP_TAIL, lengths, &tokens,
+                               &types);
         expect_ids(row, "ids", i);
         expect_types(row, "types");
     }

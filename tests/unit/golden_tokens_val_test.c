@@ -8,6 +8,7 @@
 
 #include "tests/golden/golden.h"
 #include "tests/golden/hashes.h"
+#include "tests/unit/encode_text.h"
 #include "text/tokenizer.h"
 
 enum { N_ROWS = 3246 };
@@ -27,8 +28,8 @@ static void check(const char *model, const char *hashes)
     assert_int_equal(n, N_ROWS);
     for (size_t i = 0; i < n; i++) {
         tokens_reset(&tokens);
-        tokenizer_encode(tokenizer, golden_text(json_array_get(rows, i), "text"), TOKENIZER_SPECIAL,
-                         &tokens);
+        encode_text(tokenizer, golden_text(json_array_get(rows, i), "text"), TOKENIZER_SPECIAL,
+                    &tokens);
         if (hashes_of_ids(&tokens) != want[i])
             fail_msg("%s: the ids of row %zu differ", model, i);
     }

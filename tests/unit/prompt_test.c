@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "encode_text.h"
 #include "text/prompt.h"
 
 #include "tests/unit/tiny_tokenizer.h"
@@ -83,7 +84,7 @@ static void assert_text(const char *text)
 {
     struct tokens want = {0};
 
-    tokenizer_encode(tokenizer, text_of(text), TOKENIZER_SPECIAL | TOKENIZER_NO_ADDED, &want);
+    encode_text(tokenizer, text_of(text), TOKENIZER_SPECIAL | TOKENIZER_NO_ADDED, &want);
     assert_int_equal(tokens.n, want.n);
     assert_memory_equal(tokens.ids, want.ids, want.n * sizeof(want.ids[0]));
     tokens_release(&want);
@@ -172,7 +173,7 @@ static size_t largest(const char *query, size_t limit, bool tail)
         if (((tail ? part[0] : part[keep]) & 0xC0) == 0x80)
             continue;
         buf_printf(&text, "Q: %.*s\nA:", (int)keep, part);
-        tokenizer_encode(tokenizer, buf_text(&text), TOKENIZER_SPECIAL, &made);
+        encode_text(tokenizer, buf_text(&text), TOKENIZER_SPECIAL, &made);
         if (made.n <= limit)
             best = keep;
         tokens_release(&made);

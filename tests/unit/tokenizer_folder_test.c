@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include "encode_text.h"
 #include "file_bytes.h"
 #include "text/detokenizer.h"
 #include "text/tokenizer.h"
@@ -63,7 +64,7 @@ static void expect(const struct tokenizer *t, const char *text, const char *want
     struct tokens tokens = {0};
     struct buf got = {0};
 
-    tokenizer_encode(t, text_of(text), TOKENIZER_SPECIAL, &tokens);
+    encode_text(t, text_of(text), TOKENIZER_SPECIAL, &tokens);
     for (size_t i = 0; i < tokens.n; i++) {
         if (i > 0)
             buf_append_char(&got, ' ');
@@ -112,31 +113,66 @@ static void reads_its_options_from_tokenizer_config(void **state)
     tokenizer_close(chinese);
 }
 
-#define JSON(normalizer, model, added)                                                             \
-    "{\"truncation\":{\"max_length\":3},\"added_tokens\":[" added "],\"normalizer\":" normalizer   \
-    ",\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},\"post_processor\":{\"type\":"             \
-    "\"BertProcessing\"},\"model\":" model "}"
-#define NORMALIZER                                                                                 \
-    "{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,"              \
-    "\"strip_accents\":null,\"lowercase\":true}"
-#define CASED "{\"type\":\"BertNormalizer\",\"strip_accents\":null,\"lowercase\":false}"
-#define MODEL "{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"max_input_chars_per_word\":6}"
+#define TOKEN(id, content)                                                                         \
+    "{\"id\":" #id ",\"content\":\"" content "\",\"special\":true,\"single_word\":false,"          \
+    "\"lstrip\":false,\"rstrip\":false,\"normalized\":false}"
+#define JSON(lowercase)                                                                            \
+    "{\"version\":\"1.0\",\"truncation\":{\"max_length\":3},\"padding\":{\"anything\":1},"         \
+    "\"added_tokens\":[" TOKEN(1, "[CLS]") "," TOKEN(                                              \
+        2, "[SEP]") "],\"normalizer\":{\"type\":"                                                  \
+                    "\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,"        \
+                    "\"strip_accents\":null,"                                                      \
+                    "\"lowercase\":" lowercase                                                     \
+                    "},\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},"                         \
+                    "\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\",2],"       \
+                    "\"cls\":[\"[CLS]\",1]}"                                                       \
+                    ",\"decoder\":{\"type\":\"WordPiece\",\"prefix\":\"##\",\"cleanup\":true},"    \
+                    "\"model\":{\"type\":"                                                         \
+                    "\"WordPiece\",\"unk_token\":\"[UNK]\",\"max_input_chars_per_word\":6,"        \
+                    "\"vocab\":{\"[UNK]\":0,"                                                      \
+                    "\"[CLS]\":1,\"[SEP]\":2,\"cough\":3,\"Cough\":4,\"a\":5,\"##a\":6,\"##s\":7," \
+                    "\"\u00e9\":8,\"e\":9}}}"
 
-static void reads_what_tokenizer_json_says_but_its_truncation(void **state)
+static void takes_tokenizer_json_first_but_not_its_truncation(void **state)
 {
-    struct tokenizer *t = open_with(NULL, JSON(NORMALIZER, MODEL, ""));
-    struct tokenizer *cased = open_with(NULL, JSON(CASED, MODEL, ""));
-    struct tokenizer *both = open_with("{\"do_lower_case\":true}", JSON(CASED, MODEL, ""));
+    struct tokenizer *t = open_with(NULL, JSON("true"));
+    struct tokenizer *cased = open_with(NULL, JSON("false"));
+    struct tokenizer *other = open_with("{\"do_lower_case\":true}", JSON("false"));
 
     (void)state;
+    assert_string_equal(tokenizer_source(t), "tokenizer.json");
+    assert_int_equal(tokenizer_vocab_size(t), 10);
     expect(t, "a a a a a", "[CLS] a a a a a [SEP]");
     expect(t, "coughs cougha coughsa",
            "[CLS] cough ##s cough ##a [UNK] [SEP]"); /* 7 are too long */
     expect(cased, "Cough \u00e9", "[CLS] Cough \u00e9 [SEP]");
-    expect(both, "Cough", "[CLS] cough [SEP]");
+    expect(other, "Cough", "[CLS] Cough [SEP]"); /* of no class that we know */
     tokenizer_close(t);
     tokenizer_close(cased);
-    tokenizer_close(both);
+    tokenizer_close(other);
+}
+
+static void lets_the_configuration_of_a_bert_win(void **state)
+{
+    struct tokenizer *lower =
+        open_with("{\"tokenizer_class\":\"BertTokenizer\",\"do_lower_case\":true}", JSON("false"));
+    struct tokenizer *cased = open_with(
+        "{\"tokenizer_class\":\"BertTokenizerFast\",\"do_lower_case\":false}", JSON("true"));
+    struct tokenizer *accents =
+        open_with("{\"tokenizer_class\":\"BertTokenizer\",\"do_lower_case\":"
+                  "true,\"strip_accents\":false}",
+                  JSON("true"));
+    struct tokenizer *silent = open_with("{\"tokenizer_class\":\"BertTokenizer\"}", JSON("false"));
+
+    (void)state;
+    expect(lower, "Cough \u00e9", "[CLS] cough e [SEP]");
+    expect(cased, "Cough \u00e9", "[CLS] Cough \u00e9 [SEP]");
+    expect(accents, "Cough \u00e9", "[CLS] cough \u00e9 [SEP]");
+    expect(silent, "Cough \u00e9", "[CLS] cough e [SEP]"); /* as transformers does */
+    tokenizer_close(lower);
+    tokenizer_close(cased);
+    tokenizer_close(accents);
+    tokenizer_close(silent);
 }
 
 static void counts_the_length_of_a_word_in_characters(void **state)
@@ -148,11 +184,11 @@ static void counts_the_length_of_a_word_in_characters(void **state)
     (void)state;
     for (int i = 0; i < 100; i++)
         buf_append_string(&text, "e\u0301");
-    tokenizer_encode(t, buf_text(&text), TOKENIZER_PLAIN, &tokens);
+    encode_text(t, buf_text(&text), TOKENIZER_PLAIN, &tokens);
     assert_int_equal(tokens.n, 100);
     buf_append_string(&text, "e");
     tokens_reset(&tokens);
-    tokenizer_encode(t, buf_text(&text), TOKENIZER_PLAIN, &tokens);
+    encode_text(t, buf_text(&text), TOKENIZER_PLAIN, &tokens);
     assert_int_equal(tokens.n, 1);
     assert_int_equal(tokens.ids[0], 1);
     tokens_release(&tokens);
@@ -179,7 +215,7 @@ static void puts_marks_in_canonical_order(void **state)
     expect(t, "a\u302ea\u1b44", "[CLS] a\u302e ##a ##\u1b44 [SEP]"); /* a starter parts them */
     for (int i = 0; i < 30; i++)
         buf_append_string(&text, i == 0 ? "a\u302e" : "\u302e\u1b44");
-    tokenizer_encode(t, buf_text(&text), TOKENIZER_PLAIN, &tokens);
+    encode_text(t, buf_text(&text), TOKENIZER_PLAIN, &tokens);
     assert_int_equal(tokens.n, 1 + 29 + 30); /* all of one, then all of the other */
     assert_int_equal(tokens.ids[29], tokens.ids[1]);
     assert_int_equal(tokens.ids[30], tokens.ids[59]);
@@ -231,7 +267,7 @@ static void decodes_words_with_spaces_between(void **state)
     struct buf text = {0};
 
     (void)state;
-    tokenizer_encode(t, text_of("Coughs a unables."), TOKENIZER_SPECIAL, &tokens);
+    encode_text(t, text_of("Coughs a unables."), TOKENIZER_SPECIAL, &tokens);
     for (int shown = 0; shown < 2; shown++) {
         buf_reset(&text);
         detokenizer_init(&d, t, shown);
@@ -274,38 +310,26 @@ static void refuses_vocabularies_that_are_none(void **state)
 static void refuses_other_tokenizers_by_name(void **state)
 {
     (void)state;
-    expect_refused(NULL, NULL, "{}", "tokenizer.json: a tokenizer that is not known");
+    expect_refused(VOCAB, NULL, "{}", "tokenizer.json: version: missing");
     expect_refused(VOCAB, "{\"tokenizer_class\":\"MPNetTokenizer\"}", NULL,
                    "tokenizer_class 'MPNetTokenizer' is not known");
     expect_refused(VOCAB, "{\"do_lower_case\":1}", NULL, "do_lower_case");
-    expect_refused(VOCAB, NULL, JSON("{\"type\":\"NFKC\"}", MODEL, ""),
-                   "normalizer 'NFKC' is not known");
-    expect_refused(VOCAB, NULL, JSON("null", MODEL, ""), "normalizer: must be an object");
-    expect_refused(VOCAB, NULL, JSON(NORMALIZER, "{\"type\":\"BPE\"}", ""),
-                   "model 'BPE' is not known");
-    expect_refused(
-        VOCAB, NULL,
-        JSON(NORMALIZER, "{\"type\":\"WordPiece\",\"continuing_subword_prefix\":\"@@\"}", ""),
-        "continuing_subword_prefix '@@' is not known");
-    expect_refused(VOCAB, NULL, "[]", "tokenizer.json");
+    expect_refused(VOCAB, "{\"cls_token\":7}", NULL,
+                   "tokenizer_config.json: cls_token: must be a string or a token");
+    expect_refused(VOCAB, "[]", NULL, "tokenizer_config.json: must be an object");
+    expect_refused(VOCAB, NULL, "[]", "tokenizer.json: must be an object");
 }
 
 static void refuses_added_tokens_that_match_otherwise(void **state)
 {
     (void)state;
-    expect_refused(VOCAB, NULL,
-                   JSON(NORMALIZER, MODEL, "{\"id\":4,\"content\":\"[MASK]\",\"lstrip\":true}"),
-                   "added_tokens: token 4: 'lstrip' is not known");
-    expect_refused(VOCAB, NULL, JSON(NORMALIZER, MODEL, "{\"id\":4,\"content\":\"[SEP]\"}"),
-                   "added_tokens: token 4 is not that of vocab.txt");
-    expect_refused(VOCAB, NULL, JSON(NORMALIZER, MODEL, "{\"id\":999,\"content\":\"[NEW]\"}"),
-                   "added_tokens: token 999 is not that of vocab.txt");
-    expect_refused(VOCAB, NULL, JSON(NORMALIZER, MODEL, "7"), "added_tokens: must be objects");
+    expect_refused(VOCAB, "{\"added_tokens_decoder\":{\"4\":{\"content\":\"[SEP]\"}}}", NULL,
+                   "token 4 is not that of vocab.txt");
     expect_refused(VOCAB, "{\"added_tokens_decoder\":{\"x\":{}}}", NULL,
                    "added_tokens_decoder: must be tokens by id");
     expect_refused(VOCAB,
                    "{\"added_tokens_decoder\":{\"5\":{\"content\":\"cough\",\"normalized\":true}}}",
-                   NULL, "token 5: 'normalized' is not known");
+                   NULL, "token 5: 'normalized' is not known with vocab.txt");
 }
 
 static void refuses_files_that_hold_another_kind(void **state)
@@ -321,10 +345,10 @@ static void refuses_files_that_hold_another_kind(void **state)
     assert_non_null(strstr(status.message, "tokenizer 'SentencePiece' is not known"));
     write_text(folder, "tokenizer.model", "{\"model\":{}}");
     assert_null(tokenizer_open(path.data, &status));
-    assert_non_null(strstr(status.message, "tokenizer 'tokenizer.json' is not known"));
+    assert_non_null(strstr(status.message, "tokenizer.model: version: missing"));
     write_text(folder, "tokenizer.model", "a poem\n");
     assert_null(tokenizer_open(path.data, &status));
-    assert_non_null(strstr(status.message, "neither GGUF nor a vocab.txt"));
+    assert_non_null(strstr(status.message, "neither GGUF nor a tokenizer.json or vocab.txt"));
     buf_reset(&path);
     buf_printf(&path, "%s/nothing", folder);
     assert_null(tokenizer_open(path.data, &status));
@@ -337,7 +361,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(has_berts_own_options_without_a_configuration),
         cmocka_unit_test(reads_its_options_from_tokenizer_config),
-        cmocka_unit_test(reads_what_tokenizer_json_says_but_its_truncation),
+        cmocka_unit_test(takes_tokenizer_json_first_but_not_its_truncation),
+        cmocka_unit_test(lets_the_configuration_of_a_bert_win),
         cmocka_unit_test(counts_the_length_of_a_word_in_characters),
         cmocka_unit_test(puts_marks_in_canonical_order),
         cmocka_unit_test(takes_special_tokens_by_the_names_of_the_configuration),

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/thread_pool.h"
+#include "encode_text.h"
 #include "small_bpe.h"
 #include "text/tokenizer.h"
 
@@ -41,7 +42,7 @@ static void expect_pieces(const struct tokenizer *tokenizer, struct text text, u
     struct tokens tokens = {0};
     struct buf got = {0};
 
-    tokenizer_encode(tokenizer, text, flags, &tokens);
+    encode_text(tokenizer, text, flags, &tokens);
     for (size_t i = 0; i < tokens.n; i++) {
         if (i > 0)
             buf_append_char(&got, '|');
@@ -145,7 +146,7 @@ static void gives_any_bytes_back(void **state)
     (void)state;
     for (int i = 0; i < 512; i++) /* all of them, most of them not UTF-8 */
         bytes[i] = (char)(i * 167 + i / 256);
-    tokenizer_encode(t, (struct text){bytes, sizeof(bytes)}, TOKENIZER_NO_ADDED, &tokens);
+    encode_text(t, (struct text){bytes, sizeof(bytes)}, TOKENIZER_NO_ADDED, &tokens);
     for (size_t i = 0; i < tokens.n; i++)
         buf_append_text(&got, tokenizer_bytes(t, tokens.ids[i]));
     assert_int_equal(got.len, sizeof(bytes));
@@ -180,9 +181,8 @@ static void cut(struct tokenizer *t, size_t max_length, enum tokenizer_keep keep
     struct tokens tokens = {0};
     struct buf got = {0};
 
-    tokenizer_encode(t, text_of("12345"), TOKENIZER_SPECIAL, &tokens);
-    assert_int_equal(tokenizer_cut(t, TOKENIZER_SPECIAL, max_length, keep, &tokens, NULL),
-                     want_gone);
+    encode_text(t, text_of("12345"), TOKENIZER_SPECIAL, &tokens);
+    assert_int_equal(tokenizer_cut(t, TOKENIZER_SPECIAL, max_length, keep, &tokens), want_gone);
     for (size_t i = 0; i < tokens.n; i++)
         buf_append_text(&got, tokenizer_piece(t, tokens.ids[i]));
     assert_string_equal(got.data, want);
@@ -221,7 +221,7 @@ static void encode_item(void *context, size_t item, int thread)
     (void)thread;
     for (size_t i = 0; i < item * item; i++)
         buf_append_string(&text, i % 7 == 3 ? " the " : "aab");
-    tokenizer_encode(shared->tokenizer, buf_text(&text), TOKENIZER_PLAIN, &shared->got[item]);
+    encode_text(shared->tokenizer, buf_text(&text), TOKENIZER_PLAIN, &shared->got[item]);
     buf_release(&text);
 }
 

@@ -1,0 +1,308 @@
+/* From the steps of a tokenizer.json to the parts of a tokenizer. Steps that do not fit together,
+ * or stand where we do not have them, are refused by their names. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "text/tokenizer_parts.h"
+
+static const char *step_name(enum tokenizer_json_type type)
+{
+    static const char *const names[] = {
+        [STEP_NFC] = "NFC",
+        [STEP_NFD] = "NFD",
+        [STEP_NFKC] = "NFKC",
+        [STEP_NFKD] = "NFKD",
+        [STEP_LOWERCASE] = "Lowercase",
+        [STEP_STRIP_ACCENTS] = "StripAccents",
+        [STEP_STRIP] = "Strip",
+        [STEP_REPLACE] = "Replace",
+        [STEP_PREPEND] = "Prepend",
+        [STEP_BERT_NORMALIZER] = "BertNormalizer",
+        [STEP_BYTE_LEVEL] = "ByteLevel",
+        [STEP_SPLIT] = "Split",
+        [STEP_DIGITS] = "Digits",
+        [STEP_METASPACE] = "Metaspace",
+        [STEP_BERT_PRE_TOKENIZER] = "BertPreTokenizer",
+        [STEP_WORDPIECE] = "WordPiece",
+        [STEP_BYTE_FALLBACK] = "ByteFallback",
+        [STEP_FUSE] = "Fuse",
+        [STEP_STRIP_TOKENS] = "Strip",
+    };
+
+    return names[type];
+}
+
+/* There must be this one step and no other. */
+static bool check_only(const struct tokenizer_json_steps *steps, enum tokenizer_json_type type,
+                       const char *member, const char *model, struct status *status)
+{
+    for (size_t i = 0; i < steps->n; i++) {
+        if (steps->steps[i].type != type || i > 0)
+            return status_fail(status, STATUS_CONFIG, "%s: '%s' is not known with %s", member,
+                               step_name(steps->steps[i].type), model);
+    }
+    return steps->n == 1 ||
+           status_fail(status, STATUS_CONFIG, "%s: null is not known with %s", member, model);
+}
+
+/* A folder of BERT's class has its options in tokenizer_config.json, where transformers looks: what
+ * is not given there is BERT's own, whatever the file says. */
+static void apply_bert_options(struct tokenizer_json_step *step,
+                               const struct tokenizer_config *config)
+{
+    if (step->type != STEP_BERT_NORMALIZER || !tokenizer_config_is_bert(config))
+        return;
+    step->clean_text = true;
+    step->lowercase = !config->do_lower_case.found || config->do_lower_case.value;
+    step->handle_chinese_chars =
+        !config->tokenize_chinese_chars.found || config->tokenize_chinese_chars.value;
+    step->strip_accents =
+        config->strip_accents.found ? config->strip_accents.value : step->lowercase;
+}
+
+static bool add_normalizers(struct tokenizer *t, const struct tokenizer_json *json,
+                            const struct tokenizer_config *config, struct status *status)
+{
+    for (size_t i = 0; i < json->normalizers.n; i++) {
+        struct tokenizer_json_step step = json->normalizers.steps[i];
+
+        apply_bert_options(&step, config);
+        if (!normalizer_add(&t->normalizer, &step, status))
+            return status_context(status, "normalizer: %s", step_name(step.type));
+    }
+    return true;
+}
+
+/* ByteLevel comes last: what it makes is bytes, no text. */
+static bool add_pre_tokenizers(struct tokenizer *t, const struct tokenizer_json *json,
+                               const struct tokenizer_config *config, struct status *status)
+{
+    const struct tokenizer_json_steps *steps = &json->pre_tokenizers;
+
+    for (size_t i = 0; i < steps->n; i++) {
+        struct tokenizer_json_step step = steps->steps[i];
+
+        if (step.type != STEP_SPLIT && step.type != STEP_DIGITS && step.type != STEP_BYTE_LEVEL)
+            return status_fail(status, STATUS_CONFIG,
+                               "pre_tokenizer: '%s' is not known with byte-level BPE",
+                               step_name(step.type));
+        if (step.type == STEP_BYTE_LEVEL && i + 1 < steps->n)
+            return status_fail(status, STATUS_CONFIG,
+                               "pre_tokenizer: '%s' after ByteLevel is not known",
+                               step_name(steps->steps[i + 1].type));
+        if (step.type == STEP_BYTE_LEVEL &&
+            (tokenizer_config_is_gpt2(config) || tokenizer_config_is_roberta(config)))
+            step.add_prefix_space = config->add_prefix_space.value;
+        if (!splitter_add(&t->splitter, &step, status))
+            return status_context(status, "pre_tokenizer: %s", step_name(step.type));
+    }
+    return true;
+}
+
+/* Those that are looked for in the text as it came, or in the normalised text: special ones first,
+ * as the library orders them. */
+static bool index_added(struct tokenizer *t, const struct tokenizer_json *json, bool normalized,
+                        struct status *status)
+{
+    struct added_token *tokens = memory_zeroed(json->n_added + 1, sizeof(*tokens));
+    struct buf *contents = memory_zeroed(json->n_added + 1, sizeof(*contents));
+    struct normalizer_scratch scratch = {0};
+    size_t n = 0;
+    bool ok = true;
+
+    for (size_t i = 0; ok && i < 2 * json->n_added; i++) {
+        const struct tokenizer_json_token *from = &json->added[i % json->n_added];
+        struct text content = from->content;
+
+        if (from->normalized != normalized || from->special != (i < json->n_added))
+            continue;
+        if (normalized)
+            ok = normalizer_run(&t->normalizer, &scratch, &content, status);
+        if (ok && content.len == 0)
+            ok = status_fail(status, STATUS_CONFIG, "token %d is empty when normalised",
+                             (int)from->id);
+        if (!ok)
+            break;
+        buf_append_text(&contents[n], content);
+        tokens[n] = (struct added_token){buf_text(&contents[n]), from->id,
+                                         (from->single_word ? ADDED_SINGLE_WORD : 0u) |
+                                             (from->lstrip ? ADDED_LSTRIP : 0u) |
+                                             (from->rstrip ? ADDED_RSTRIP : 0u)};
+        n++;
+    }
+    ok = ok && added_tokens_init(normalized ? &t->normalized : &t->added, tokens, n, status);
+    for (size_t i = 0; i < n; i++)
+        buf_release(&contents[i]);
+    free(contents);
+    free(tokens);
+    normalizer_scratch_release(&scratch);
+    return ok || status_context(status, "added_tokens");
+}
+
+static bool add_added(struct tokenizer *t, const struct tokenizer_json *json, struct status *status)
+{
+    for (size_t i = 0; i < json->n_added; i++)
+        t->roles[json->added[i].id] =
+            json->added[i].special ? TOKEN_ADDED | TOKEN_CONTROL : TOKEN_ADDED;
+    return index_added(t, json, false, status) && index_added(t, json, true, status);
+}
+
+static void set_frame(struct token_frame *frame, const struct tokenizer_json_frame *from)
+{
+    token_frame_release(frame);
+    for (size_t i = 0; i < from->n; i++) {
+        const int32_t id = from->items[i].id;
+
+        token_frame_add(frame,
+                        id == TOKENIZER_JSON_A   ? TOKEN_FRAME_A
+                        : id == TOKENIZER_JSON_B ? TOKEN_FRAME_B
+                                                 : id,
+                        from->items[i].type);
+    }
+}
+
+/* The id of a special token that the configuration names; -1 and a status if it has none. */
+static int32_t find_special(const struct tokenizer *t, const struct tokenizer_config *config,
+                            enum tokenizer_config_special which)
+{
+    return config->special[which] ? vocab_find(&t->vocab, text_of(config->special[which])) : -1;
+}
+
+/* [BOS] A [EOS], [BOS] A [EOS] [BOS] B [EOS], as transformers builds it where tokenizer_config.json
+ * says whether there is a BOS or an EOS. */
+static bool set_generation_frames(struct tokenizer *t, const struct tokenizer_config *config,
+                                  struct status *status)
+{
+    const bool add_bos = config->add_bos_token.value && config->special[SPECIAL_BOS];
+    const bool add_eos = config->add_eos_token.value && config->special[SPECIAL_EOS];
+    const int32_t bos = add_bos ? find_special(t, config, SPECIAL_BOS) : -1;
+    const int32_t eos = add_eos ? find_special(t, config, SPECIAL_EOS) : -1;
+
+    if ((add_bos && bos < 0) || (add_eos && eos < 0))
+        return status_fail(status, STATUS_CONFIG,
+                           "the %s that tokenizer_config.json adds is not in the vocabulary",
+                           bos < 0 && add_bos ? "bos_token" : "eos_token");
+    tokenizer_set_ends(t, bos, eos);
+    token_frame_release(&t->pair);
+    for (int32_t type = 0; type < 2; type++) {
+        if (add_bos)
+            token_frame_add(&t->pair, bos, type);
+        token_frame_add(&t->pair, type == 0 ? TOKEN_FRAME_A : TOKEN_FRAME_B, type);
+        if (add_eos)
+            token_frame_add(&t->pair, eos, type);
+    }
+    return true;
+}
+
+static bool set_frames(struct tokenizer *t, const struct tokenizer_json *json,
+                       const struct tokenizer_config *config, struct status *status)
+{
+    const bool fixed = tokenizer_config_is_bert(config) || tokenizer_config_is_roberta(config);
+
+    set_frame(&t->single, &json->single);
+    set_frame(&t->pair, &json->pair);
+    if (!fixed && (config->add_bos_token.found || config->add_eos_token.found))
+        return set_generation_frames(t, config, status);
+    return true;
+}
+
+/* What every model has. */
+static bool add_common(struct tokenizer *t, const struct tokenizer_json *json,
+                       const struct tokenizer_config *config, struct status *status)
+{
+    if (!tokenizer_set_vocab(t, json->pieces, json->n_pieces, status) ||
+        !add_normalizers(t, json, config, status) || !add_added(t, json, status) ||
+        !set_frames(t, json, config, status))
+        return false;
+    buf_append_text(&t->chat_template, buf_text(&config->chat_template));
+    return true;
+}
+
+static bool fill_wordpiece(struct tokenizer *t, const struct tokenizer_json *json,
+                           struct status *status)
+{
+    static const char model[] = "WordPiece";
+
+    if (!check_only(&json->pre_tokenizers, STEP_BERT_PRE_TOKENIZER, "pre_tokenizer", model,
+                    status) ||
+        !check_only(&json->decoders, STEP_WORDPIECE, "decoder", model, status))
+        return false;
+    if (!text_is(json->prefix, "##") || !text_is(json->decoders.steps[0].content, "##"))
+        return status_fail(status, STATUS_CONFIG,
+                           "model: a continuing_subword_prefix other than '##' is not known");
+    t->cleanup = json->decoders.steps[0].cleanup;
+    return wordpiece_init(&t->wordpiece, json->pieces, json->n_model, json->prefix,
+                          json->unknown_id, json->max_word, status);
+}
+
+static bool fill_byte_level(struct tokenizer *t, const struct tokenizer_json *json,
+                            const struct tokenizer_config *config, struct status *status)
+{
+    const struct byte_level_options options = {json->n_model, json->ignore_merges, json->unknown_id,
+                                               json->fuse_unk};
+    struct byte_level_merge *merges;
+    bool ok;
+
+    if (json->byte_fallback)
+        return status_fail(status, STATUS_CONFIG,
+                           "model: byte_fallback is not known with byte-level BPE");
+    if (!check_only(&json->decoders, STEP_BYTE_LEVEL, "decoder", "byte-level BPE", status) ||
+        !add_pre_tokenizers(t, json, config, status))
+        return false;
+    merges = memory_zeroed(json->n_merges + 1, sizeof(*merges));
+    for (size_t i = 0; i < json->n_merges; i++)
+        merges[i] = (struct byte_level_merge){json->merges[i].left, json->merges[i].right};
+    ok = byte_level_init(&t->byte_level, &t->vocab, merges, json->n_merges, &options, status) ||
+         status_context(status, "model");
+    free(merges);
+    return ok;
+}
+
+static bool is_byte_level(const struct tokenizer_json *json)
+{
+    for (size_t i = 0; i < json->pre_tokenizers.n; i++) {
+        if (json->pre_tokenizers.steps[i].type == STEP_BYTE_LEVEL)
+            return true;
+    }
+    return false;
+}
+
+/* NULL and a status if the steps are no pipeline that we know. */
+static struct tokenizer *build(const struct tokenizer_json *json,
+                               const struct tokenizer_config *config, const char *path,
+                               struct status *status)
+{
+    const bool wordpiece = json->model == TOKENIZER_JSON_WORDPIECE;
+    struct tokenizer *t;
+    bool ok;
+
+    if (!wordpiece && !is_byte_level(json)) {
+        status_set(status, STATUS_CONFIG, "pre_tokenizer: BPE without ByteLevel is not known");
+        return NULL;
+    }
+    t = tokenizer_new(wordpiece ? TOKENIZER_WORDPIECE : TOKENIZER_BYTE_LEVEL,
+                      wordpiece ? "wordpiece" : "byte-level BPE", path);
+    ok = add_common(t, json, config, status) &&
+         (wordpiece ? fill_wordpiece(t, json, status) : fill_byte_level(t, json, config, status));
+    if (ok)
+        return t;
+    tokenizer_close(t);
+    return NULL;
+}
+
+struct tokenizer *tokenizer_open_json(const char *path, const struct tokenizer_config *config,
+                                      struct status *status)
+{
+    const struct tokenizer_config none = {0};
+    struct tokenizer *tokenizer;
+    struct tokenizer_json json;
+
+    if (!tokenizer_json_read(&json, path, status))
+        return NULL;
+    tokenizer = build(&json, config ? config : &none, path, status);
+    tokenizer_json_release(&json);
+    if (!tokenizer)
+        status_prefix(status, "%s", path);
+    return tokenizer;
+}
