@@ -62,15 +62,21 @@ check: deps models
 	$(Q)$(MAKE) --no-print-directory config=release tests
 	$(Q)$(MAKE) --no-print-directory config=sanitize tests
 	$(Q)$(MAKE) --no-print-directory config=fuzz CC=clang fuzzers
+	$(Q)$(MAKE) --no-print-directory config=tsan threaded
 	$(Q)prove --jobs 2 --timer --exec tests/run.sh $(CHECKS)
 
 # What prove runs. A .bats file named inside a build folder is the one in tests/, run on that build.
 CHECKS = $(sort $(wildcard tests/*.bats tests/cli/*.bats)) \
     $(C_TESTS:$(BUILD)/%=build/release/%) \
     $(C_TESTS:$(BUILD)/%=build/sanitize/%) $(REPLAYS:$(BUILD)/%=build/sanitize/%) \
-    $(SANITIZED_BATS:%=build/sanitize/%) $(FUZZERS:$(BUILD)/%=build/fuzz/%)
+    $(SANITIZED_BATS:%=build/sanitize/%) $(FUZZERS:$(BUILD)/%=build/fuzz/%) \
+    $(THREADED:%=build/tsan/tests/%)
 # Real models run on the release build only: rerank_sets has no other test.
 SANITIZED_BATS = $(filter-out %/rerank_sets.bats,$(sort $(wildcard tests/cli/*.bats)))
+
+# What the thread sanitizer sees: the pool, sequences that share blocks, the encoder, a whole tool.
+THREADED = unit/thread_pool_test unit/scheduler_heads_test unit/encoder_test cli/gen.bats
+threaded: $(TOOLS) $(FIXTURES) $(THREADED:%=$(BUILD)/tests/%)
 
 ## tests     build the tools and the test programs, run nothing
 tests: all $(C_TESTS) $(REPLAYS) $(FIXTURES) $(SANITIZED_BATS:%=$(BUILD)/%)
@@ -191,6 +197,6 @@ $(BUILD)/tests/golden/make_%: $(BUILD)/tests/golden/make_%.o $(GOLDEN) $(LIB)
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-.PHONY: all lib demo check tests deps models bench peers fuzz fuzzers coverage golden install uninstall format clean help
+.PHONY: all lib demo check threaded tests deps models bench peers fuzz fuzzers coverage golden install uninstall format clean help
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)

@@ -58,6 +58,7 @@ struct kv_cache *kv_cache_open(const struct backend *backend, struct device *dev
     kv->n_slots = n_slots;
     kv->slots = memory_zeroed((size_t)n_slots, sizeof(*kv->slots));
     kv->max_blocks = max_blocks;
+    kv->spare = kv->oldest = kv->newest = -1;
     return kv;
 }
 
@@ -65,32 +66,190 @@ void kv_cache_close(struct kv_cache *kv)
 {
     if (!kv)
         return;
-    for (int i = 0; i < kv->n_slots; i++) {
-        for (int b = 0; b < kv->slots[i].n_blocks; b++)
-            kv->backend->free(kv->device, kv->slots[i].blocks[b]);
+    for (int i = 0; i < kv->n_slots; i++)
         free(kv->slots[i].blocks);
-    }
-    for (int i = 0; i < kv->n_spare; i++)
-        kv->backend->free(kv->device, kv->spare[i]);
-    free(kv->spare);
+    for (int i = 0; i < kv->n_blocks; i++)
+        kv->backend->free(kv->device, kv->blocks[i].data);
+    kv_index_release(&kv->index);
+    free(kv->blocks);
     free(kv->slots);
     free(kv);
 }
 
-bool kv_cache_reserve(struct kv_cache *kv, int slot, int n_tokens)
+static void push_spare(struct kv_cache *kv, int block)
+{
+    kv->blocks[block].older = kv->spare;
+    kv->spare = block;
+    kv->n_spare++;
+}
+
+/* Puts a complete block of a head, which no slot holds any more, with those that are kept. */
+static void keep(struct kv_cache *kv, int block)
+{
+    struct kv_block *b = &kv->blocks[block];
+
+    b->older = kv->newest;
+    b->newer = -1;
+    if (kv->newest >= 0)
+        kv->blocks[kv->newest].newer = block;
+    else
+        kv->oldest = block;
+    kv->newest = block;
+    kv->n_kept++;
+}
+
+static void unkeep(struct kv_cache *kv, const struct kv_block *b)
+{
+    if (b->older >= 0)
+        kv->blocks[b->older].newer = b->newer;
+    else
+        kv->oldest = b->newer;
+    if (b->newer >= 0)
+        kv->blocks[b->newer].older = b->older;
+    else
+        kv->newest = b->older;
+    kv->n_kept--;
+}
+
+/* Gives up the kept block that was not used for longest. */
+static void evict(struct kv_cache *kv)
+{
+    const int block = kv->oldest;
+
+    assert(block >= 0); /* no more is reserved than there is */
+    unkeep(kv, &kv->blocks[block]);
+    kv_index_remove(&kv->index, block);
+    push_spare(kv, block);
+}
+
+static int new_block(struct kv_cache *kv)
+{
+    if (kv->n_blocks == kv->blocks_cap) {
+        kv->blocks_cap = kv->blocks_cap ? 2 * kv->blocks_cap : 64;
+        kv->blocks = memory_resize(kv->blocks, (size_t)kv->blocks_cap, sizeof(*kv->blocks));
+    }
+    kv->blocks[kv->n_blocks].data = NULL;
+    return kv->n_blocks++;
+}
+
+/* A block for one slot, within its reservation. */
+static int take_block(struct kv_cache *kv)
+{
+    int block;
+
+    if (kv->spare < 0 && (kv->n_kept > KV_KEPT_BLOCKS || kv->n_blocks == kv->max_blocks))
+        evict(kv);
+    block = kv->spare;
+    if (block >= 0) {
+        kv->spare = kv->blocks[block].older;
+        kv->n_spare--;
+    } else {
+        block = new_block(kv);
+    }
+    kv->blocks[block] =
+        (struct kv_block){.data = kv->blocks[block].data, .n_slots = 1, .writer = -1};
+    return block;
+}
+
+/* The blocks of the index that hold the first tokens of the head, at most n, into `blocks`. */
+static int find_head(const struct kv_cache *kv, const int32_t *head, int n, int *blocks)
+{
+    int found = 0;
+
+    for (; found < n; found++) {
+        blocks[found] = kv_index_find(&kv->index, found > 0 ? blocks[found - 1] : -1,
+                                      head + (size_t)found * KV_BLOCK_TOKENS);
+        if (blocks[found] < 0)
+            break;
+    }
+    return found;
+}
+
+/* The slot holds the n_found blocks of its head that there are, and makes the others. */
+static void hold_head(struct kv_cache *kv, struct kv_slot *s, const int32_t *head, int n_found)
+{
+    for (int i = 0; i < n_found; i++) {
+        struct kv_block *b = &kv->blocks[s->blocks[i]];
+
+        if (b->n_slots++ == 0)
+            unkeep(kv, b);
+    }
+    for (int i = n_found; i < s->n_head; i++) {
+        const int block = take_block(kv);
+
+        kv->blocks[block].is_head = true;
+        kv_index_add(&kv->index, block, i > 0 ? s->blocks[i - 1] : -1,
+                     head + (size_t)i * KV_BLOCK_TOKENS);
+        s->blocks[i] = block;
+    }
+    s->n_blocks = s->n_head;
+}
+
+bool kv_cache_reserve_head(struct kv_cache *kv, int slot, int n_tokens, const int32_t *head,
+                           int n_head)
 {
     struct kv_slot *s = &kv->slots[slot];
     const int n = kv_cache_blocks(n_tokens);
+    int n_found, n_held = 0;
 
-    assert(s->n_reserved == 0 && n_tokens >= 0);
-    if (n > kv->max_blocks - kv->n_reserved)
-        return false;
+    assert(s->n_reserved == 0 && n_tokens >= 0 && n_head >= 0 && n_head <= n_tokens);
     if (n > s->cap) {
         s->blocks = memory_resize(s->blocks, (size_t)n, sizeof(*s->blocks));
         s->cap = n;
     }
+    n_found = find_head(kv, head, n_head / KV_BLOCK_TOKENS, s->blocks);
+    while (n_held < n_found && kv->blocks[s->blocks[n_held]].n_slots > 0)
+        n_held++;
+    if (n - n_held > kv->max_blocks - kv->n_reserved)
+        return false;
+    kv->n_reserved += n - n_held;
     s->n_reserved = n;
-    kv->n_reserved += n;
+    s->n_head = n_head / KV_BLOCK_TOKENS;
+    s->n_tokens = 0;
+    hold_head(kv, s, head, n_found);
+    return true;
+}
+
+bool kv_cache_reserve(struct kv_cache *kv, int slot, int n_tokens)
+{
+    return kv_cache_reserve_head(kv, slot, n_tokens, NULL, 0);
+}
+
+int kv_cache_catch_up(struct kv_cache *kv, int slot)
+{
+    struct kv_slot *s = &kv->slots[slot];
+
+    while (s->n_tokens < s->n_head * KV_BLOCK_TOKENS) {
+        const struct kv_block *b = &kv->blocks[s->blocks[s->n_tokens / KV_BLOCK_TOKENS]];
+
+        if (!b->is_complete)
+            return b->writer < 0 || b->writer == slot ? s->n_tokens : -1;
+        s->n_tokens += KV_BLOCK_TOKENS;
+    }
+    return s->n_tokens;
+}
+
+/* The i-th block of a slot is about to get tokens; with them it holds n_tokens or more. */
+static bool prepare_block(struct kv_cache *kv, int slot, int i, int n_tokens, struct status *status)
+{
+    struct kv_slot *s = &kv->slots[slot];
+    struct kv_block *b;
+
+    if (i == s->n_blocks)
+        s->blocks[s->n_blocks++] = take_block(kv);
+    b = &kv->blocks[s->blocks[i]];
+    if (!b->data) {
+        b->data = kv->backend->alloc(kv->device, kv->block_floats, status);
+        if (!b->data)
+            return status_context(status, "KV cache, block %d of %d", kv->n_allocated + 1,
+                                  kv->max_blocks);
+        kv->n_allocated++;
+    }
+    if (b->is_head) {
+        assert(!b->is_complete && (b->writer < 0 || b->writer == slot));
+        b->is_complete = n_tokens >= KV_BLOCK_TOKENS;
+        b->writer = b->is_complete ? -1 : slot;
+    }
     return true;
 }
 
@@ -100,33 +259,40 @@ bool kv_cache_grow(struct kv_cache *kv, int slot, int n_tokens, struct status *s
     const int n = kv_cache_blocks(n_tokens);
 
     assert(n <= s->n_reserved);
-    while (s->n_blocks < n) {
-        float *block;
-
-        if (kv->n_spare > 0) {
-            block = kv->spare[--kv->n_spare];
-        } else {
-            block = kv->backend->alloc(kv->device, kv->block_floats, status);
-            if (!block)
-                return status_context(status, "KV cache, block %d of %d", kv->n_allocated + 1,
-                                      kv->max_blocks);
-            kv->n_allocated++;
-        }
-        s->blocks[s->n_blocks++] = block;
+    for (int i = s->n_tokens / KV_BLOCK_TOKENS; i < n; i++) {
+        if (!prepare_block(kv, slot, i, n_tokens - i * KV_BLOCK_TOKENS, status))
+            return false;
     }
+    if (s->n_tokens < n_tokens)
+        s->n_tokens = n_tokens;
     return true;
+}
+
+/* A slot lets go of a block. An incomplete one that nobody holds is worth nothing. */
+static void release_block(struct kv_cache *kv, int slot, int block)
+{
+    struct kv_block *b = &kv->blocks[block];
+
+    if (b->writer == slot)
+        b->writer = -1; /* who comes next begins it anew */
+    if (--b->n_slots > 0)
+        return;
+    kv->n_reserved--;
+    if (b->is_complete) {
+        keep(kv, block);
+        return;
+    }
+    if (b->is_head)
+        kv_index_remove(&kv->index, block);
+    push_spare(kv, block);
 }
 
 void kv_cache_free_slot(struct kv_cache *kv, int slot)
 {
     struct kv_slot *s = &kv->slots[slot];
 
-    if (kv->n_spare + s->n_blocks > kv->spare_cap) {
-        kv->spare_cap = kv->n_allocated;
-        kv->spare = memory_resize(kv->spare, (size_t)kv->spare_cap, sizeof(*kv->spare));
-    }
-    while (s->n_blocks > 0)
-        kv->spare[kv->n_spare++] = s->blocks[--s->n_blocks];
-    kv->n_reserved -= s->n_reserved;
-    s->n_reserved = 0;
+    kv->n_reserved -= s->n_reserved - s->n_blocks;
+    while (s->n_blocks > 0) /* the last first: children before their parents */
+        release_block(kv, slot, s->blocks[--s->n_blocks]);
+    s->n_reserved = s->n_head = s->n_tokens = 0;
 }

@@ -6,6 +6,13 @@
  * at admission (prompt and all tokens it may yet write); growing within a reservation takes a block
  * that is kept for it.
  *
+ * Sequences that begin with the same tokens hold the same blocks for the whole blocks of that head.
+ * Whoever comes to a block first computes it; the others go on behind it, in the same step at the
+ * earliest: a layer appends all keys before it attends. When the last of them has ended, complete
+ * blocks are kept for sequences to come, until the room is needed: the one not used for longest
+ * goes first, and of a sequence's the last, so a block never goes before those that are computed
+ * from it.
+ *
  * A block holds all layers: [n_layers][n_kv_heads] of
  *     keys   [64 / 16][padded_dim][16]    16 tokens side by side: a product with q is a tile of
  * them values [padded_dim / 16][64][16]    16 elements side by side: so is the product with weights
@@ -19,12 +26,28 @@
 
 #include "base/status.h"
 #include "compute/backend.h"
+#include "compute/kv_index.h"
 
 enum { KV_BLOCK_TOKENS = 64, KV_LANES = 16, KV_MAX_HEAD_DIM = 512 };
 
+/* Complete blocks without a slot that stay rather than leave their memory to new ones, where the
+ * cache might still grow: 4096 tokens of prompts that may come again. */
+enum { KV_KEPT_BLOCKS = 64 };
+
+struct kv_block {
+    float *data;      /* device memory, ours; NULL before its first tokens */
+    int n_slots;      /* that hold it */
+    bool is_head;     /* in the index: others may hold it too; and if so: */
+    bool is_complete; /* all its tokens are in, at the latest in the step at hand */
+    int writer;       /* else: the slot that is at it; -1: none */
+    int older, newer; /* in the list of kept ones, -1: none; older also in the one of spare ones */
+};
+
 struct kv_slot {
-    float **blocks; /* [n_blocks] device memory, ours */
-    int n_blocks;   /* that hold tokens */
+    int *blocks;    /* [n_blocks] numbers of blocks, ours */
+    int n_blocks;   /* taken */
+    int n_head;     /* the first of them, which may be shared */
+    int n_tokens;   /* addressable */
     int n_reserved; /* blocks this slot may use, >= n_blocks; 0: free, or in need of none */
     int cap;        /* of blocks */
 };
@@ -39,10 +62,16 @@ struct kv_cache {
     int n_slots;
     struct kv_slot *slots; /* [n_slots] */
     int max_blocks;        /* of all slots together */
-    int n_reserved;        /* of all slots together */
-    float **spare;         /* [n_spare] blocks that a slot has given back */
-    int n_spare, spare_cap;
-    int n_allocated; /* blocks in slots or spare: the high-water mark */
+    int n_reserved;        /* of all slots together; a block that several hold counts once */
+
+    struct kv_block *blocks; /* [n_blocks] ours */
+    int n_blocks, blocks_cap;
+    int spare; /* the first of the blocks that a slot has given back; -1: none */
+    int n_spare;
+    struct kv_index index; /* of heads */
+    int oldest, newest;    /* of the blocks that no slot holds and the index does; -1: none */
+    int n_kept;
+    int n_allocated; /* blocks with memory: the high-water mark */
 };
 
 /* A cache of at most max_blocks blocks for n_slots sequences. BERT's encoder opens one with
@@ -63,17 +92,28 @@ size_t kv_cache_block_size(int n_layers, int n_kv_heads, int head_dim);
  * max_blocks do not leave it. */
 bool kv_cache_reserve(struct kv_cache *kv, int slot, int n_tokens) MUST_CHECK;
 
-/* Makes the slot's first n_tokens tokens addressable; before the step that appends them. n_tokens
- * is within the reservation. STATUS_MEMORY when the device has no more. */
+/* The same for a sequence that begins with n_head <= n_tokens tokens which others may share: their
+ * whole blocks are looked for, and if they are new, noted for others to find. A block that a slot
+ * holds already needs no more room. */
+bool kv_cache_reserve_head(struct kv_cache *kv, int slot, int n_tokens, const int32_t *head,
+                           int n_head) MUST_CHECK;
+
+/* Where the slot's sequence goes on: behind the tokens it has appended and those of its head that
+ * others have. -1: another slot is at the next block; wait until its step has been filled. */
+int kv_cache_catch_up(struct kv_cache *kv, int slot);
+
+/* Makes the slot's first n_tokens tokens addressable; before the step that appends all that are
+ * behind kv_cache_catch_up. n_tokens is within the reservation. STATUS_MEMORY when the device has
+ * no more. */
 bool kv_cache_grow(struct kv_cache *kv, int slot, int n_tokens, struct status *status) MUST_CHECK;
 
-/* Ends the slot's sequence: its blocks and its reservation are free again. */
+/* Ends the slot's sequence, complete or not: its blocks and its reservation are free again. */
 void kv_cache_free_slot(struct kv_cache *kv, int slot);
 
 /* The i-th block of a slot. */
 static inline float *kv_cache_block(const struct kv_cache *kv, int slot, int i)
 {
-    return kv->slots[slot].blocks[i];
+    return kv->blocks[kv->slots[slot].blocks[i]].data;
 }
 
 /* Where a head's keys begin in a block; its values follow KV_BLOCK_TOKENS * padded_dim later. */

@@ -325,7 +325,7 @@ void cpu_kv_append(struct device *d, struct kv_cache *kv, int layer, const float
     for (int i = 0; i < batch->n_segments; i++) {
         const struct segment *s = &batch->segments[i];
 
-        assert(kv_cache_blocks(s->position + s->n_rows) <= kv->slots[s->slot].n_blocks);
+        assert(s->position + s->n_rows <= kv->slots[s->slot].n_tokens);
         for (int r = 0; r < s->n_rows; r++) {
             const size_t at = (size_t)(s->first_row + r) * dim;
 

@@ -368,6 +368,8 @@ void generator_write_stats(const struct generator *g, struct buf *members)
 
     json_write_name(members, "prompt_tokens");
     json_write_uint(members, stats->prompt_tokens);
+    json_write_name(members, "shared_tokens");
+    json_write_uint(members, stats->shared_tokens);
     json_write_name(members, "completion_tokens");
     json_write_uint(members, stats->completion_tokens);
     json_write_name(members, "truncated_records");

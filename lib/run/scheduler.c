@@ -38,6 +38,7 @@ struct scheduler {
     struct thread_pool *pool;
     struct worker *workers; /* [threads of pool] */
     int n_slots, max_rows;
+    bool alone; /* no sequence takes over what another has computed */
 
     struct list waiting;
     struct sequence **running; /* [n_slots] in the order of admission */
@@ -141,6 +142,7 @@ struct scheduler *scheduler_open(const struct model *model, const struct schedul
     assert(options->n_slots >= 1 && options->threads >= 1);
     s->model = model;
     s->n_slots = options->n_slots;
+    s->alone = options->alone;
     s->max_rows = options->max_step_rows > 0 ? options->max_step_rows : MAX_STEP_ROWS;
     if (s->max_rows < s->n_slots)
         s->max_rows = s->n_slots;
@@ -240,7 +242,8 @@ static void admit(struct scheduler *s)
 
         while (s->slot_taken[slot])
             slot++;
-        if (!kv_cache_reserve(s->kv, slot, sequence_worst_case(sequence)))
+        if (!kv_cache_reserve_head(s->kv, slot, sequence_worst_case(sequence), sequence->tokens,
+                                   s->alone ? 0 : sequence_head(sequence)))
             break;
         list_pop(&s->waiting);
         sequence->slot = slot;
@@ -277,6 +280,23 @@ static bool add_rows(struct scheduler *s, struct sequence *sequence, int n, stru
     return true;
 }
 
+/* A prompt's next rows, as many as there is room for, behind what others have computed of it. None
+ * if another sequence is computing what comes next: prompts that begin alike are filled in turn,
+ * and what the first computes in a step the next may read in the same one. */
+static bool add_prompt(struct scheduler *s, struct sequence *sequence, struct status *status)
+{
+    const int known = kv_cache_catch_up(s->kv, sequence->slot);
+    const int room = s->max_rows - s->batch.n_rows;
+    int pending;
+
+    if (known < 0)
+        return true;
+    s->stats.shared_tokens += (uint64_t)(known - sequence->n_cached);
+    sequence->n_cached = known;
+    pending = sequence_pending(sequence);
+    return add_rows(s, sequence, pending < room ? pending : room, status);
+}
+
 /* running -> rows: one for each sequence that decodes, then prompts, oldest first */
 static bool fill(struct scheduler *s, struct status *status)
 {
@@ -291,10 +311,8 @@ static bool fill(struct scheduler *s, struct status *status)
     }
     for (int i = 0; i < s->n_running && s->batch.n_rows < s->max_rows; i++) {
         struct sequence *sequence = s->running[i];
-        const int room = s->max_rows - s->batch.n_rows, pending = sequence_pending(sequence);
 
-        if (sequence->n_cached < sequence->n_prompt &&
-            !add_rows(s, sequence, pending < room ? pending : room, status))
+        if (sequence->n_cached < sequence->n_prompt && !add_prompt(s, sequence, status))
             return false;
     }
     return true;

@@ -5,11 +5,17 @@
  * slot is free and the KV cache can hold its worst case (prompt and max_tokens), so that none is
  * ever thrown out half done. Scoring goes through the same steps, without decoding.
  *
- * What a sequence yields does not depend on n_slots, threads, or on what shares the batch.
+ * A head that several prompts share (the same first tokens, in whole blocks of 64) is computed by
+ * the first of them and taken over by the others, also by later ones while the cache keeps it. Of a
+ * text to score that is at most what comes before the row of its first target.
+ *
+ * What a sequence yields does not depend on n_slots, threads, or on what shares the batch or the
+ * head.
  */
 #ifndef RUN_SCHEDULER_H
 #define RUN_SCHEDULER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,11 +28,13 @@ struct scheduler_options {
     int max_step_rows; /* 0: 512; raised to n_slots if less */
     size_t kv_tokens;  /* what the cache may hold at most; 0: see scheduler_open */
     int threads;       /* for sampling and log-probabilities; the model's own are its device's */
+    bool alone;        /* each sequence computes all of its tokens; for tests and bench */
 };
 
 struct scheduler_stats {
     uint64_t steps, rows, prompt_tokens, completion_tokens, scored_tokens;
-    int max_running; /* most sequences in one step */
+    uint64_t shared_tokens; /* of prompt_tokens: taken over from other sequences */
+    int max_running;        /* most sequences in one step */
 };
 
 struct scheduler;

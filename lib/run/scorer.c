@@ -209,6 +209,8 @@ void scorer_write_stats(const struct scorer *s, struct buf *members)
 
     json_write_name(members, "prompt_tokens");
     json_write_uint(members, stats->prompt_tokens);
+    json_write_name(members, "shared_tokens");
+    json_write_uint(members, stats->shared_tokens);
     json_write_name(members, "scored_tokens");
     json_write_uint(members, stats->scored_tokens);
     json_write_name(members, "truncated_records");

@@ -59,6 +59,11 @@ int sequence_worst_case(const struct sequence *s)
     return s->capacity - 1; /* the last token is an answer, not a question */
 }
 
+int sequence_head(const struct sequence *s)
+{
+    return (s->score ? s->first_target : s->n_prompt) - 1;
+}
+
 bool sequence_wants(const struct sequence *s, int i)
 {
     return s->score ? i + 1 >= s->first_target : i + 1 == s->n_tokens;

@@ -70,6 +70,9 @@ int sequence_pending(const struct sequence *sequence);
 /* Tokens that the cache must hold at the worst. */
 int sequence_worst_case(const struct sequence *sequence);
 
+/* How many of its first tokens predict nothing that is wanted: others may have passed them. */
+int sequence_head(const struct sequence *sequence);
+
 /* Does the row of token `i` predict what is wanted: a target, or the next token? */
 bool sequence_wants(const struct sequence *sequence, int i);
 

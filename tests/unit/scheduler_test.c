@@ -8,51 +8,12 @@
 
 #include <cmocka.h>
 
-#include "base/hash.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "run/scheduler.h"
-#include "tests/golden/golden.h"
+#include "tests/unit/scheduler_fixture.h"
 
 enum { REQUESTS = 12, MAX_PROMPT = 150, TOP = 3 };
-
-static struct buf folder; /* of the small models */
-
-/* A model on a device of so many threads. */
-struct fixture {
-    struct golden_device device;
-    struct model *model;
-};
-
-/* False where this CPU lacks the kernels. */
-static bool open_fixture(struct fixture *f, const char *name, int kernels, int n_threads)
-{
-    struct status status = {0};
-    struct buf path = {0};
-
-    if (!golden_device_open(&f->device, golden_kernels[kernels], n_threads))
-        return false;
-    buf_printf(&path, "%s/%s", folder.data, name);
-    f->model = model_open(path.data, f->device.backend, f->device.device, &status);
-    golden_need(f->model != NULL, path.data, &status);
-    buf_release(&path);
-    return true;
-}
-
-static void close_fixture(struct fixture *f)
-{
-    model_close(f->model);
-    golden_device_close(&f->device);
-}
-
-static struct scheduler *open_scheduler(const struct fixture *f, struct scheduler_options options)
-{
-    struct status status = {0};
-    struct scheduler *s = scheduler_open(f->model, &options, &status);
-
-    golden_need(s != NULL, "scheduler", &status);
-    return s;
-}
 
 /* Request i of the mix: prompts of 1 to 150 tokens, every third to be scored, others greedy or
  * sampled, of 1 to 40 new tokens. `ids` has room for MAX_PROMPT. */
@@ -78,26 +39,6 @@ static struct request make_request(const struct fixture *f, int i, int32_t *ids)
     r.sampling.top_k = i % 4 ? 0 : 20;
     r.sampling.key = sampler_key(5, (uint64_t)i);
     return r;
-}
-
-static uint64_t hash_sequence(const struct sequence *s)
-{
-    uint64_t h = HASH_START;
-
-    h = hash_more(h, s->tokens, (size_t)s->n_tokens * sizeof(*s->tokens));
-    h = hash_more(h, s->logprobs, (size_t)s->n_logprobs * sizeof(*s->logprobs));
-    for (int i = 0; s->alternatives && i < s->n_logprobs * TOP; i++) {
-        h = hash_more(h, &s->alternatives[i].id, sizeof(s->alternatives[i].id));
-        h = hash_more(h, &s->alternatives[i].logprob, sizeof(s->alternatives[i].logprob));
-    }
-    return hash_mix(h);
-}
-
-static void note_hash(void *context, struct sequence *sequence)
-{
-    (void)context;
-    assert_int_equal(sequence->status.code, STATUS_OK);
-    *(uint64_t *)sequence->owner = hash_sequence(sequence);
 }
 
 /* Runs requests first, first + stride, ... (modulo REQUESTS), each once. */
@@ -179,7 +120,8 @@ static void an_end_token_ends_and_counts(void **state)
 
     (void)state;
     open_fixture(&f, "mistral-f32", 0, 1);
-    struct scheduler *s = open_scheduler(&f, (struct scheduler_options){2, 0, 0, 1});
+    struct scheduler *s =
+        open_scheduler(&f, (struct scheduler_options){.n_slots = 2, .threads = 1});
     struct request request = make_request(&f, 4, ids);
     struct sequence *whole, *stopped;
 
@@ -211,7 +153,8 @@ static void alternatives_are_the_best_and_hold_the_greedy_token(void **state)
 
     (void)state;
     open_fixture(&f, "mistral-f32", 0, 1);
-    struct scheduler *s = open_scheduler(&f, (struct scheduler_options){2, 0, 0, 1});
+    struct scheduler *s =
+        open_scheduler(&f, (struct scheduler_options){.n_slots = 2, .threads = 1});
     struct request request = make_request(&f, 0, ids);
 
     request.stop.max_tokens = 10;
@@ -238,7 +181,8 @@ static void scores_what_it_generated_with_the_same_log_probabilities(void **stat
 
     (void)state;
     open_fixture(&f, "llama-f32", 0, 2);
-    struct scheduler *s = open_scheduler(&f, (struct scheduler_options){2, 0, 0, 1});
+    struct scheduler *s =
+        open_scheduler(&f, (struct scheduler_options){.n_slots = 2, .threads = 1});
     struct request request = make_request(&f, 1, ids);
 
     request.stop.max_tokens = 20;
@@ -264,7 +208,8 @@ static void refuses_what_the_model_cannot_hold(void **state)
 
     (void)state;
     open_fixture(&f, "mistral-f32", 0, 1);
-    struct scheduler *s = open_scheduler(&f, (struct scheduler_options){2, 0, 0, 1});
+    struct scheduler *s =
+        open_scheduler(&f, (struct scheduler_options){.n_slots = 2, .threads = 1});
     const int context = f.model->config.max_seq_len;
     struct request r = {.tokens = ids, .n_tokens = context - 9, .stop.max_tokens = 10};
     struct status status = {0};
@@ -352,7 +297,8 @@ static void a_sequence_that_is_taken_out_leaves_the_others_alone(void **state)
     (void)state;
     open_fixture(&f, "mistral-f32", 0, 1);
     run(&f, (struct scheduler_options){.n_slots = 1, .threads = 1}, 0, 1, alone);
-    struct scheduler *s = open_scheduler(&f, (struct scheduler_options){4, 0, 0, 1});
+    struct scheduler *s =
+        open_scheduler(&f, (struct scheduler_options){.n_slots = 4, .threads = 1});
 
     for (int i = 0; i < REQUESTS; i++) {
         struct request request = make_request(&f, i, ids);
@@ -401,7 +347,8 @@ static void logits_that_are_not_numbers_fail_the_record(void **state)
     buf_printf(&path, "%s/mistral-f32/model.safetensors", folder.data);
     spoil(path.data); /* the last test to read it */
     open_fixture(&f, "mistral-f32", 0, 1);
-    struct scheduler *s = open_scheduler(&f, (struct scheduler_options){2, 0, 0, 1});
+    struct scheduler *s =
+        open_scheduler(&f, (struct scheduler_options){.n_slots = 2, .threads = 1});
 
     for (int i = 0; i < 3; i++) { /* greedy, sampled, scored */
         struct sequence *sequence = generate(s, make_request(&f, i, ids));
