@@ -2,7 +2,7 @@
  *
  * Read are LlamaForCausalLM, MistralForCausalLM, BertModel and BertForSequenceClassification in
  * the spellings of transformers 4 and 5, and GGUF files of the architecture llama. What the engine
- * does not compute (rope scaling, a sliding window that bites, biases, other activations, quantised
+ * does not compute (other kinds of rope scaling, layers that differ, other activations, quantised
  * checkpoints, other architectures) is refused by name.
  */
 #ifndef FORMATS_MODEL_CONFIG_H
@@ -13,9 +13,20 @@
 
 #include "base/status.h"
 #include "formats/gguf.h"
+#include "formats/rope_config.h"
 
 #define MODEL_CONFIG_MAX_EOS_IDS 8
-#define MODEL_CONFIG_MAX_HEAD_DIM 1024 /* widest head that is computed */
+
+/* Far above every model that we know, far below what could overflow a product of two in size_t. */
+enum {
+    MODEL_CONFIG_MAX_DIM = 1 << 16,
+    MODEL_CONFIG_MAX_LAYERS = 1 << 10,
+    MODEL_CONFIG_MAX_HEADS = 1 << 10,
+    MODEL_CONFIG_MAX_HEAD_DIM = 1 << 10,
+    MODEL_CONFIG_MAX_FFN_DIM = 1 << 20,
+    MODEL_CONFIG_MAX_VOCAB = 1 << 22,
+    MODEL_CONFIG_MAX_POSITIONS = 1 << 24,
+};
 
 enum architecture {
     ARCH_LLAMA, /* decoder: RMSNorm, rotary positions, SwiGLU. Llama and Mistral */
@@ -45,11 +56,13 @@ struct model_config {
     enum activation activation; /* ARCH_BERT */
 
     float norm_eps;
-    double rope_theta;    /* 0 for ARCH_BERT */
-    int sliding_window;   /* tokens that a row sees, itself included; 0: all before it */
-    bool tied_embeddings; /* the output matrix is the embedding */
-    bool qk_interleaved;  /* the rows of q_proj and k_proj pair (2i, 2i+1), as GGUF stores them,
-                             not (i, i + head_dim/2), as Hugging Face does */
+    struct rope_config rope; /* ARCH_LLAMA */
+    int sliding_window;      /* tokens that a row sees, itself included; 0: all before it */
+    bool attention_bias;     /* config.json of a Llama: q, k, v and o have biases */
+    bool mlp_bias;           /* gate, up and down have; in a GGUF file, those that are there */
+    bool tied_embeddings;    /* the output matrix is the embedding */
+    bool qk_interleaved;     /* the rows of q_proj and k_proj pair (2i, 2i+1), as GGUF stores them,
+                                not (i, i + head_dim/2), as Hugging Face does */
 
     int32_t bos_id;                            /* -1: none */
     int32_t eos_ids[MODEL_CONFIG_MAX_EOS_IDS]; /* each ends a generation; none twice */

@@ -24,6 +24,9 @@ void tensor_file_close(struct tensor_file *file)
     free(file->entries);
     free(file->names);
     mapped_file_close(&file->map);
+    for (size_t i = 0; i < file->n_parts; i++)
+        tensor_file_close(&file->parts[i]);
+    free(file->parts);
     *file = (struct tensor_file){0};
 }
 

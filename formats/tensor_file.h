@@ -1,4 +1,5 @@
-/* The named tensors of one model file, whatever its container; filled by safetensors.h and gguf.h.
+/* The named tensors of a model's file or files, whatever the container; filled by safetensors.h,
+ * safetensors_index.h and gguf.h.
  *
  * Every entry's bytes lie wholly inside the file: its size is what its shape and type need.
  */
@@ -32,6 +33,10 @@ struct tensor_file {
     struct tensor_entry *entries; /* ours, sorted by name (strcmp) */
     size_t n_entries;
     char *names; /* ours; the entries' names, each ended by a zero */
+
+    struct tensor_file
+        *parts;     /* [n_parts] ours: the files that this one joins; then map is empty */
+    size_t n_parts; /* and names and bytes are theirs */
 };
 
 /* NULL if the file has no tensor of that name. */

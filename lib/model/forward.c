@@ -87,14 +87,14 @@ static void attention_half(struct forward *f, struct kv_cache *kv, const struct 
     const int n = batch->n_rows;
 
     op->rmsnorm(d, f->normed, f->x, w->input_layernorm.weight, n, c->dim, c->norm_eps);
-    op->linear(d, f->q, f->normed, w->q_proj, NULL, n);
-    op->linear(d, f->k, f->normed, w->k_proj, NULL, n);
-    op->linear(d, f->v, f->normed, w->v_proj, NULL, n);
+    op->linear(d, f->q, f->normed, w->q_proj.weight, w->q_proj.bias, n);
+    op->linear(d, f->k, f->normed, w->k_proj.weight, w->k_proj.bias, n);
+    op->linear(d, f->v, f->normed, w->v_proj.weight, w->v_proj.bias, n);
     op->rope(d, f->q, batch->positions, n, c->n_heads, c->head_dim, f->model->inv_freq);
     op->rope(d, f->k, batch->positions, n, c->n_kv_heads, c->head_dim, f->model->inv_freq);
     op->kv_append(d, kv, layer, f->k, f->v, batch);
     op->attention(d, f->attended, f->q, kv, layer, batch, c->n_heads, true, c->sliding_window);
-    op->linear(d, f->added, f->attended, w->o_proj, NULL, n);
+    op->linear(d, f->added, f->attended, w->o_proj.weight, w->o_proj.bias, n);
     op->add(d, f->x, f->added, (size_t)n * (size_t)c->dim);
 }
 
@@ -106,10 +106,10 @@ static void mlp_half(struct forward *f, int n, int layer)
     const struct llama_layer *w = &f->model->weights.layers[layer];
 
     op->rmsnorm(d, f->normed, f->x, w->post_attention_layernorm.weight, n, c->dim, c->norm_eps);
-    op->linear(d, f->gate, f->normed, w->gate_proj, NULL, n);
-    op->linear(d, f->up, f->normed, w->up_proj, NULL, n);
+    op->linear(d, f->gate, f->normed, w->gate_proj.weight, w->gate_proj.bias, n);
+    op->linear(d, f->up, f->normed, w->up_proj.weight, w->up_proj.bias, n);
     op->silu_mul(d, f->gate, f->gate, f->up, (size_t)n * (size_t)c->ffn_dim);
-    op->linear(d, f->added, f->gate, w->down_proj, NULL, n);
+    op->linear(d, f->added, f->gate, w->down_proj.weight, w->down_proj.bias, n);
     op->add(d, f->x, f->added, (size_t)n * (size_t)c->dim);
 }
 

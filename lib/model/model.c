@@ -42,6 +42,16 @@ static bool check(const struct model *model, struct status *status)
     return true;
 }
 
+static bool compute_frequencies(struct model *model, const struct model_files *files,
+                                struct status *status)
+{
+    const struct tensor_entry *divisors =
+        files->is_gguf ? tensor_file_find(&files->gguf.tensors, ROPE_FREQS) : NULL;
+
+    model->inv_freq = rope_frequencies(&model->config, divisors, status);
+    return model->inv_freq != NULL;
+}
+
 struct model *model_open(const char *path, const struct backend *backend, struct device *device,
                          struct status *status)
 {
@@ -60,9 +70,9 @@ struct model *model_open(const char *path, const struct backend *backend, struct
         ok = status_fail(status, STATUS_CONFIG, "is an encoder ('%s'), not a language model",
                          files.config.model_type);
     else
-        ok = weights_load_llama(&model->weights, &files, backend, device, status);
+        ok = weights_load_llama(&model->weights, &files, backend, device, status) &&
+             compute_frequencies(model, &files, status);
     if (ok) {
-        model->inv_freq = rope_frequencies(&model->config);
         open_tokenizer(model, &files, path);
         ok = check(model, status);
         if (model->tokenizer)

@@ -8,10 +8,11 @@
 #include "base/buf.h"
 #include "formats/model_location.h"
 #include "formats/safetensors.h"
+#include "formats/safetensors_index.h"
 
 #define MAX_NAME (TENSOR_FILE_MAX_NAME + 1)
 
-/* Hugging Face's names and GGUF's, without ".weight" (gguf-py, constants.py). */
+/* Hugging Face's names and GGUF's, without ".weight" or ".bias" (gguf-py, constants.py). */
 struct name_pair {
     const char *hf, *gguf;
 };
@@ -45,17 +46,16 @@ static const char *gguf_of(const struct name_pair *names, size_t n, struct text 
 /* The GGUF name of a Hugging Face one; false if it has none. */
 static bool to_gguf_name(char *out, const char *hf_name)
 {
-    static const char layers[] = "model.layers.", weight[] = ".weight";
-    const size_t len = strlen(hf_name), suffix = sizeof(weight) - 1;
+    static const char layers[] = "model.layers.";
+    const char *suffix = strrchr(hf_name, '.'), *name, *end;
     struct text stem;
-    const char *name, *end;
 
-    if (len <= suffix || strcmp(hf_name + len - suffix, weight) != 0)
+    if (!suffix || (strcmp(suffix, ".weight") != 0 && strcmp(suffix, ".bias") != 0))
         return false;
-    stem = (struct text){hf_name, len - suffix};
+    stem = (struct text){hf_name, (size_t)(suffix - hf_name)};
     if (!text_starts_with(stem, text_of(layers))) {
         name = gguf_of(global_names, COUNT(global_names), stem);
-        return name && snprintf(out, MAX_NAME, "%s%s", name, weight) < MAX_NAME;
+        return name && snprintf(out, MAX_NAME, "%s%s", name, suffix) < MAX_NAME;
     }
     stem.ptr += sizeof(layers) - 1;
     stem.len -= sizeof(layers) - 1;
@@ -65,7 +65,7 @@ static bool to_gguf_name(char *out, const char *hf_name)
     name = gguf_of(layer_names, COUNT(layer_names),
                    (struct text){end + 1, stem.len - (size_t)(end + 1 - stem.ptr)});
     return name && snprintf(out, MAX_NAME, "blk.%.*s.%s%s", (int)(end - stem.ptr), stem.ptr, name,
-                            weight) < MAX_NAME;
+                            suffix) < MAX_NAME;
 }
 
 /* The spelling of checkpoints that came from TensorFlow: LayerNorm.gamma and .beta. */
@@ -128,13 +128,12 @@ static const char *join(struct buf *path, const char *folder, const char *name)
     return path->data;
 }
 
-/* Weights in another shape than one model.safetensors: say what is there. */
+/* Weights in another shape than model.safetensors, whole or in parts: say what is there. */
 static bool fail_without_weights(const char *folder, struct buf *path, struct status *status)
 {
     static const struct {
         const char *name, *why;
     } others[] = {
-        {"model.safetensors.index.json", "weights in several files are not supported yet"},
         {"pytorch_model.bin", "pickled weights are never read; convert them to safetensors"},
         {"pytorch_model.bin.index.json",
          "pickled weights are never read; convert them to safetensors"},
@@ -151,6 +150,7 @@ static bool fail_without_weights(const char *folder, struct buf *path, struct st
     return status_fail(status, STATUS_NO_INPUT, "%s: no model.safetensors", folder);
 }
 
+/* As transformers: a whole file comes before an index and its parts. */
 static bool open_folder(struct model_files *files, struct status *status)
 {
     struct buf path = {0};
@@ -158,10 +158,12 @@ static bool open_folder(struct model_files *files, struct status *status)
     bool ok =
         model_config_read_json(&files->config, join(&path, files->path, "config.json"), status);
 
-    if (ok && stat(join(&path, files->path, "model.safetensors"), &info) != 0)
-        ok = fail_without_weights(files->path, &path, status);
-    else if (ok)
+    if (ok && stat(join(&path, files->path, "model.safetensors"), &info) == 0)
         ok = safetensors_open(&files->safetensors, path.data, status);
+    else if (ok && stat(join(&path, files->path, "model.safetensors.index.json"), &info) == 0)
+        ok = safetensors_index_open(&files->safetensors, path.data, status);
+    else if (ok)
+        ok = fail_without_weights(files->path, &path, status);
     buf_release(&path);
     return ok;
 }

@@ -1,5 +1,6 @@
-/* The files of one model, opened and checked: a Hugging Face folder (config.json and
- * model.safetensors), a GGUF file, or a folder with nothing but one (formats/model_location.h).
+/* The files of one model, opened and checked: a Hugging Face folder (config.json, and
+ * model.safetensors or the parts that model.safetensors.index.json names), a GGUF file, or a folder
+ * with nothing but one (formats/model_location.h).
  *
  * Tensors are asked for by their Hugging Face names, whatever the container calls them:
  *   model.embed_tokens.weight, model.layers.N.self_attn.q_proj.weight, ..., model.norm.weight,

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "model/rope.h"
 
 /* What the loading of one model needs at each tensor. */
 struct loader {
@@ -15,6 +16,7 @@ struct loader {
     const struct backend *op;
     struct device *device;
     struct status *status;
+    bool *used; /* [n_entries of the files] tensors that were asked for; NULL: nobody counts */
 };
 
 static bool fail_shape(const struct loader *l, const struct tensor_entry *t, const char *name,
@@ -40,6 +42,8 @@ static bool find(const struct loader *l, const char *name, size_t rows, size_t c
 
     if (!t)
         return status_fail(l->status, STATUS_CONFIG, "tensor '%s' is missing", name);
+    if (l->used)
+        l->used[t - model_files_tensors(l->files)->entries] = true;
     if (is_vector ? t->n_dims != 1 || t->shape[0] != cols
                   : t->n_dims != 2 || t->shape[0] != rows || t->shape[1] != cols)
         return fail_shape(l, t, name, rows, cols);
@@ -79,8 +83,9 @@ static bool load_matrix(const struct loader *l, struct matrix **matrix, const ch
     return load_ordered(l, matrix, format, layer, rows, cols, NULL);
 }
 
-static bool load_vector(const struct loader *l, float **vector, const char *format, int layer,
-                        int n)
+/* row_order: of the elements, or NULL */
+static bool load_vector_ordered(const struct loader *l, float **vector, const char *format,
+                                int layer, int n, const int32_t *row_order)
 {
     char name[128];
     struct tensor_view view;
@@ -88,54 +93,94 @@ static bool load_vector(const struct loader *l, float **vector, const char *form
     format_name(name, sizeof(name), format, layer);
     if (!find(l, name, 1, (size_t)n, true, &view))
         return false;
-    *vector = l->op->upload_vector(l->device, &view, NULL, l->status);
+    *vector = l->op->upload_vector(l->device, &view, row_order, l->status);
     return *vector || status_context(l->status, "tensor '%s'", name);
 }
 
-/* The rows of q_proj or k_proj in Hugging Face's order. Where the file pairs them as (2i, 2i + 1),
- * row j * head_dim/2 + i of a head is the file's row 2i + j (j = 0, 1). */
-static bool load_heads(const struct loader *l, struct matrix **matrix, const char *format,
-                       int layer, int n_heads)
+static bool load_vector(const struct loader *l, float **vector, const char *format, int layer,
+                        int n)
 {
-    const struct model_config *c = l->config;
-    const int half = c->head_dim / 2;
-    const int rows = n_heads * c->head_dim;
-    int32_t *order;
-    bool ok;
+    return load_vector_ordered(l, vector, format, layer, n, NULL);
+}
 
-    if (!c->qk_interleaved)
-        return load_matrix(l, matrix, format, layer, rows, c->dim);
-    order = memory_zeroed((size_t)rows, sizeof(*order));
+/* ---- decoders ---------------------------------------------------------------------------- */
+
+/* A linear layer of a decoder. */
+struct linear {
+    struct affine *affine;
+    const char *weight, *bias; /* names, "#" for the layer's number */
+    int rows, cols;
+    int n_heads; /* rows are heads that are rotated; 0: they are not */
+    bool has_bias;
+};
+
+/* The rows of q_proj or k_proj in Hugging Face's order, for the caller to free. Where the file
+ * pairs them as (2i, 2i + 1), row j * head_dim/2 + i of a head is the file's row 2i + j (j = 0, 1).
+ */
+static int32_t *order_of_heads(const struct model_config *c, int n_heads)
+{
+    const int half = c->head_dim / 2, rows = n_heads * c->head_dim;
+    int32_t *order = memory_zeroed((size_t)rows, sizeof(*order));
+
     for (int row = 0; row < rows; row++) {
         const int in_head = row % c->head_dim;
 
         order[row] = row - in_head + 2 * (in_head % half) + in_head / half;
     }
-    ok = load_ordered(l, matrix, format, layer, rows, c->dim, order);
+    return order;
+}
+
+/* config.json says which biases there are; a GGUF file just has them. */
+static bool has_bias(const struct loader *l, const struct linear *linear, int layer)
+{
+    char name[128];
+
+    format_name(name, sizeof(name), linear->bias, layer);
+    return linear->has_bias || (l->files->is_gguf && model_files_tensor(l->files, name));
+}
+
+static bool load_linear(const struct loader *l, const struct linear *linear, int layer)
+{
+    const bool reorder = linear->n_heads > 0 && l->config->qk_interleaved;
+    int32_t *order = reorder ? order_of_heads(l->config, linear->n_heads) : NULL;
+    const bool ok =
+        load_ordered(l, &linear->affine->weight, linear->weight, layer, linear->rows, linear->cols,
+                     order) &&
+        (!has_bias(l, linear, layer) ||
+         load_vector_ordered(l, &linear->affine->bias, linear->bias, layer, linear->rows, order));
+
     free(order);
     return ok;
 }
+
+/* The two names of a linear layer. */
+#define LLAMA_LAYER(name) "model.layers.#." name ".weight", "model.layers.#." name ".bias"
 
 static bool load_llama_layer(const struct loader *l, struct llama_layer *w, int i)
 {
     const struct model_config *c = l->config;
     const int q_dim = c->n_heads * c->head_dim, kv_dim = c->n_kv_heads * c->head_dim;
+    const bool att = c->attention_bias, mlp = c->mlp_bias;
+    const struct linear linears[] = {
+        {&w->q_proj, LLAMA_LAYER("self_attn.q_proj"), q_dim, c->dim, c->n_heads, att},
+        {&w->k_proj, LLAMA_LAYER("self_attn.k_proj"), kv_dim, c->dim, c->n_kv_heads, att},
+        {&w->v_proj, LLAMA_LAYER("self_attn.v_proj"), kv_dim, c->dim, 0, att},
+        {&w->o_proj, LLAMA_LAYER("self_attn.o_proj"), c->dim, q_dim, 0, att},
+        {&w->gate_proj, LLAMA_LAYER("mlp.gate_proj"), c->ffn_dim, c->dim, 0, mlp},
+        {&w->up_proj, LLAMA_LAYER("mlp.up_proj"), c->ffn_dim, c->dim, 0, mlp},
+        {&w->down_proj, LLAMA_LAYER("mlp.down_proj"), c->dim, c->ffn_dim, 0, mlp},
+    };
 
-    return load_vector(l, &w->input_layernorm.weight, "model.layers.#.input_layernorm.weight", i,
-                       c->dim) &&
-           load_heads(l, &w->q_proj, "model.layers.#.self_attn.q_proj.weight", i, c->n_heads) &&
-           load_heads(l, &w->k_proj, "model.layers.#.self_attn.k_proj.weight", i, c->n_kv_heads) &&
-           load_matrix(l, &w->v_proj, "model.layers.#.self_attn.v_proj.weight", i, kv_dim,
-                       c->dim) &&
-           load_matrix(l, &w->o_proj, "model.layers.#.self_attn.o_proj.weight", i, c->dim, q_dim) &&
-           load_vector(l, &w->post_attention_layernorm.weight,
-                       "model.layers.#.post_attention_layernorm.weight", i, c->dim) &&
-           load_matrix(l, &w->gate_proj, "model.layers.#.mlp.gate_proj.weight", i, c->ffn_dim,
-                       c->dim) &&
-           load_matrix(l, &w->up_proj, "model.layers.#.mlp.up_proj.weight", i, c->ffn_dim,
-                       c->dim) &&
-           load_matrix(l, &w->down_proj, "model.layers.#.mlp.down_proj.weight", i, c->dim,
-                       c->ffn_dim);
+    if (!load_vector(l, &w->input_layernorm.weight, "model.layers.#.input_layernorm.weight", i,
+                     c->dim) ||
+        !load_vector(l, &w->post_attention_layernorm.weight,
+                     "model.layers.#.post_attention_layernorm.weight", i, c->dim))
+        return false;
+    for (size_t j = 0; j < sizeof(linears) / sizeof(linears[0]); j++) {
+        if (!load_linear(l, &linears[j], i))
+            return false;
+    }
+    return true;
 }
 
 static bool load_llama(const struct loader *l, struct llama_weights *w)
@@ -155,17 +200,66 @@ static bool load_llama(const struct loader *l, struct llama_weights *w)
     return true;
 }
 
+static bool ends_with(const char *name, const char *end)
+{
+    const size_t len = strlen(name), n = strlen(end);
+
+    return len >= n && strcmp(name + len - n, end) == 0;
+}
+
+/* An output matrix beside tied embeddings says nothing new, or is no copy of them: then the
+ * versions of transformers differ in which they take. */
+static bool check_tied(const struct loader *l, const struct tensor_entry *head)
+{
+    const struct tensor_entry *embed = model_files_tensor(l->files, "model.embed_tokens.weight");
+
+    if (embed->size == head->size && embed->dtype == head->dtype &&
+        memcmp(embed->data, head->data, head->size) == 0)
+        return true;
+    return status_fail(l->status, STATUS_CONFIG,
+                       "tensor '%s': differs from '%s', but tie_word_embeddings is true",
+                       head->name, embed->name);
+}
+
+/* What a file has and no one asked for would change the model, but for frequencies that the config
+ * gives as well and copies. */
+static bool refuse_strangers(const struct loader *l)
+{
+    const struct tensor_file *file = model_files_tensors(l->files);
+
+    for (size_t i = 0; i < file->n_entries; i++) {
+        const struct tensor_entry *t = &file->entries[i];
+
+        if (l->used[i] || ends_with(t->name, "rotary_emb.inv_freq") ||
+            (l->files->is_gguf && strcmp(t->name, ROPE_FREQS) == 0))
+            continue;
+        if (strcmp(t->name, "lm_head.weight") == 0 && l->config->tied_embeddings) {
+            if (!check_tied(l, t))
+                return false;
+            continue;
+        }
+        return status_fail(
+            l->status, STATUS_CONFIG,
+            "tensor '%s': is no part of a %s of %d layers as its config describes it", t->name,
+            l->config->model_type, l->config->n_layers);
+    }
+    return true;
+}
+
 bool weights_load_llama(struct llama_weights *weights, const struct model_files *files,
                         const struct backend *backend, struct device *device, struct status *status)
 {
-    const struct loader l = {files, &files->config, backend, device, status};
+    struct loader l = {files, &files->config, backend, device, status, NULL};
+    bool ok;
 
     *weights = (struct llama_weights){0};
     weights->layers = memory_zeroed((size_t)files->config.n_layers, sizeof(*weights->layers));
-    if (load_llama(&l, weights))
-        return true;
-    weights_release_llama(weights, files->config.n_layers, backend, device);
-    return false;
+    l.used = memory_zeroed(model_files_tensors(files)->n_entries + 1, sizeof(*l.used));
+    ok = load_llama(&l, weights) && refuse_strangers(&l);
+    free(l.used);
+    if (!ok)
+        weights_release_llama(weights, files->config.n_layers, backend, device);
+    return ok;
 }
 
 void weights_release_llama(struct llama_weights *weights, int n_layers,
@@ -173,11 +267,13 @@ void weights_release_llama(struct llama_weights *weights, int n_layers,
 {
     for (int i = 0; weights->layers && i < n_layers; i++) {
         struct llama_layer *w = &weights->layers[i];
-        struct matrix *const matrices[] = {w->q_proj,    w->k_proj,  w->v_proj,   w->o_proj,
-                                           w->gate_proj, w->up_proj, w->down_proj};
+        const struct affine affines[] = {w->q_proj,    w->k_proj,  w->v_proj,   w->o_proj,
+                                         w->gate_proj, w->up_proj, w->down_proj};
 
-        for (size_t j = 0; j < sizeof(matrices) / sizeof(matrices[0]); j++)
-            backend->free_matrix(device, matrices[j]);
+        for (size_t j = 0; j < sizeof(affines) / sizeof(affines[0]); j++) {
+            backend->free_matrix(device, affines[j].weight);
+            backend->free(device, affines[j].bias);
+        }
         backend->free(device, w->input_layernorm.weight);
         backend->free(device, w->post_attention_layernorm.weight);
     }
@@ -188,6 +284,8 @@ void weights_release_llama(struct llama_weights *weights, int n_layers,
     free(weights->layers);
     *weights = (struct llama_weights){0};
 }
+
+/* ---- encoders ---------------------------------------------------------------------------- */
 
 static bool load_affine(const struct loader *l, struct affine *affine, const char *weight,
                         const char *bias, int layer, int rows, int cols)
@@ -243,7 +341,7 @@ static bool load_bert(const struct loader *l, struct bert_weights *w)
 bool weights_load_bert(struct bert_weights *weights, const struct model_files *files,
                        const struct backend *backend, struct device *device, struct status *status)
 {
-    const struct loader l = {files, &files->config, backend, device, status};
+    const struct loader l = {files, &files->config, backend, device, status, NULL};
 
     *weights = (struct bert_weights){0};
     weights->layers = memory_zeroed((size_t)files->config.n_layers, sizeof(*weights->layers));

@@ -14,7 +14,7 @@
 /* y = x W^T + bias */
 struct affine {
     struct matrix *weight;
-    float *bias;
+    float *bias; /* NULL: none */
 };
 
 struct norm {
@@ -24,14 +24,14 @@ struct norm {
 
 struct llama_layer {
     struct norm input_layernorm; /* [dim] */
-    struct matrix *q_proj;       /* [n_heads * head_dim, dim], rows in Hugging Face's order */
-    struct matrix *k_proj;       /* [n_kv_heads * head_dim, dim], the same */
-    struct matrix *v_proj;       /* [n_kv_heads * head_dim, dim] */
-    struct matrix *o_proj;       /* [dim, n_heads * head_dim] */
+    struct affine q_proj;        /* [n_heads * head_dim, dim], rows in Hugging Face's order */
+    struct affine k_proj;        /* [n_kv_heads * head_dim, dim], the same */
+    struct affine v_proj;        /* [n_kv_heads * head_dim, dim] */
+    struct affine o_proj;        /* [dim, n_heads * head_dim] */
     struct norm post_attention_layernorm;
-    struct matrix *gate_proj; /* [ffn_dim, dim] */
-    struct matrix *up_proj;   /* [ffn_dim, dim] */
-    struct matrix *down_proj; /* [dim, ffn_dim] */
+    struct affine gate_proj; /* [ffn_dim, dim] */
+    struct affine up_proj;   /* [ffn_dim, dim] */
+    struct affine down_proj; /* [dim, ffn_dim] */
 };
 
 struct llama_weights {
@@ -59,8 +59,8 @@ struct bert_weights {
 };
 
 /* Upload all of a model. On failure *weights is empty; the message names tensor and reason:
- * STATUS_CONFIG if one is missing or has another shape or a type we cannot compute with. The files
- * may be closed afterwards. */
+ * STATUS_CONFIG if one is missing or has another shape or a type we cannot compute with, or if a
+ * decoder's file has one that its model does not. The files may be closed afterwards. */
 bool weights_load_llama(struct llama_weights *weights, const struct model_files *files,
                         const struct backend *backend, struct device *device,
                         struct status *status) MUST_CHECK;

@@ -17,7 +17,7 @@ static void check(const struct model_config *c)
     require(c->dim > 0 && c->n_layers > 0 && c->ffn_dim > 0 && c->vocab_size > 0);
     require(c->n_heads > 0 && c->n_kv_heads > 0 && c->n_heads % c->n_kv_heads == 0);
     require(c->head_dim > 0 && c->max_seq_len > 0 && c->norm_eps > 0.0f);
-    require(c->architecture == ARCH_BERT || (c->head_dim % 2 == 0 && c->rope_theta >= 1.0));
+    require(c->architecture == ARCH_BERT || (c->head_dim % 2 == 0 && c->rope.theta >= 1.0));
     require(c->architecture != ARCH_BERT || (c->type_vocab_size > 0 && c->n_eos_ids == 0));
     require(c->bos_id >= -1 && c->bos_id < c->vocab_size);
     require(c->n_eos_ids >= 0 && c->n_eos_ids <= MODEL_CONFIG_MAX_EOS_IDS);

@@ -93,7 +93,7 @@ static void reads_mistral_7b_in_the_spelling_of_transformers_4(void **state)
     assert_int_equal(c.vocab_size, 32768);
     assert_int_equal(c.max_seq_len, 32768);
     assert_double((double)c.norm_eps, (double)1e-5f);
-    assert_double(c.rope_theta, 1e6);
+    assert_double(c.rope.theta, 1e6);
     assert_false(c.tied_embeddings);
     assert_false(c.qk_interleaved);
     assert_int_equal(c.bos_id, 1);
@@ -108,7 +108,7 @@ static void reads_a_llama_in_the_spelling_of_transformers_5(void **state)
     (void)state;
     assert_string_equal(c.model_type, "llama");
     assert_int_equal(c.head_dim, 48); /* not 64 / 4 */
-    assert_double(c.rope_theta, 20000);
+    assert_double(c.rope.theta, 20000);
     assert_true(c.tied_embeddings);
     assert_int_equal(c.n_eos_ids, 2);
     assert_int_equal(c.eos_ids[0], 2);
@@ -171,7 +171,7 @@ static void takes_the_defaults_of_transformers(void **state)
                  "\"-architectures\":0,\"-hidden_act\":0}");
 
     (void)state;
-    assert_double(c.rope_theta, 10000);
+    assert_double(c.rope.theta, 10000);
     assert_int_equal(c.n_kv_heads, 4);
     assert_int_equal(c.head_dim, 16);
     assert_false(c.tied_embeddings);
@@ -181,6 +181,8 @@ static void takes_the_defaults_of_transformers(void **state)
     c = read_changed(llama_5, "{\"bos_token_id\":null,\"eos_token_id\":null}");
     assert_int_equal(c.bos_id, -1);
     assert_int_equal(c.n_eos_ids, 0);
+    assert_int_equal(read_changed(mistral_4, "{\"-num_key_value_heads\":0}").n_kv_heads, 8);
+    assert_int_equal(read_changed(mistral_4, "{\"num_key_value_heads\":null}").n_kv_heads, 32);
 }
 
 /* A sliding window as long as the context changes nothing; rope settings may say "no scaling". */
@@ -192,6 +194,66 @@ static void takes_settings_that_change_nothing(void **state)
     read_changed(mistral_4, "{\"rope_scaling\":null,\"quantization_config\":null}");
     read_changed(mistral_4, "{\"rope_scaling\":{\"type\":\"default\"}}");
     read_changed(llama_5, "{\"partial_rotary_factor\":1.0,\"eos_token_id\":[2,2,2]}");
+}
+
+#define LLAMA3(members) "{\"rope_type\":\"llama3\"," members "}"
+#define BANDS "\"factor\":8,\"low_freq_factor\":1,\"high_freq_factor\":4"
+#define ORIGINAL(n) ",\"original_max_position_embeddings\":" n
+
+static void reads_the_scaling_of_positions_in_both_spellings(void **state)
+{
+    struct rope_config r = read_changed(mistral_4, "{\"rope_scaling\":{\"type\":\"linear\","
+                                                   "\"factor\":4}}")
+                               .rope;
+
+    (void)state;
+    assert_int_equal(r.scaling, ROPE_LINEAR);
+    assert_double(r.theta, 1e6); /* beside it */
+    assert_double(r.factor, 4);
+    r = read_changed(llama_5, "{\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":1.5,"
+                              "\"rope_theta\":7e4}}")
+            .rope;
+    assert_int_equal(r.scaling, ROPE_LINEAR);
+    assert_double(r.theta, 7e4);
+    assert_double(r.factor, 1.5);
+    r = read_changed(llama_5, "{\"rope_scaling\":" LLAMA3(BANDS ORIGINAL("64")) "}").rope;
+    assert_int_equal(r.scaling, ROPE_LLAMA3);
+    assert_double(r.theta, 10000); /* rope_scaling takes the place of rope_parameters */
+    assert_double(r.factor, 8);
+    assert_double(r.low_freq_factor, 1);
+    assert_double(r.high_freq_factor, 4);
+    assert_int_equal(r.original_positions, 64);
+    r = read_changed(
+            llama_5,
+            "{\"original_max_position_embeddings\":32,\"rope_parameters\":" LLAMA3(BANDS) "}")
+            .rope;
+    assert_int_equal(r.original_positions, 32);
+    /* an empty object is none */
+    assert_double(read_changed(llama_5, "{\"rope_scaling\":{}}").rope.theta, 20000);
+    r = read_changed(llama_5, "{\"layer_types\":[\"full_attention\",\"full_attention\"],"
+                              "\"rope_parameters\":{\"full_attention\":{\"rope_theta\":3e4},"
+                              "\"sliding_attention\":null}}")
+            .rope;
+    assert_double(r.theta, 3e4);
+}
+
+static void reads_windows_and_biases(void **state)
+{
+    struct model_config c = read_changed(mistral_4, "{\"sliding_window\":4096}");
+
+    (void)state;
+    assert_int_equal(c.sliding_window, 4096);
+    assert_int_equal(read_changed(mistral_4, "{}").sliding_window, 0);
+    /* absent: the class's default */
+    assert_int_equal(read_changed(mistral_4, "{\"-sliding_window\":0}").sliding_window, 4096);
+    assert_int_equal(read_changed(mistral_4, "{\"sliding_window\":9,\"num_hidden_layers\":1,"
+                                             "\"layer_types\":[\"sliding_attention\"]}")
+                         .sliding_window,
+                     9);
+    c = read_changed(llama_5, "{\"attention_bias\":true}");
+    assert_true(c.attention_bias && !c.mlp_bias);
+    c = read_changed(llama_5, "{\"mlp_bias\":true}");
+    assert_true(c.mlp_bias && !c.attention_bias);
 }
 
 static const struct {
@@ -252,17 +314,61 @@ static const struct {
      "rms_norm_eps: must be a number from 1e-30 to 1, is a string"},
     {mistral_4, "{\"rope_theta\":0.5}", "rope_theta: must be a number from 1 to 1e+12, is 0.5"},
     {mistral_4, "{\"hidden_act\":\"gelu\"}", "hidden_act: 'gelu' is not supported, only 'silu'"},
-    {mistral_4, "{\"sliding_window\":4096}",
-     "sliding_window: 4096 of 32768 positions is not supported; null, or no less than "
-     "max_position_embeddings, is"},
-    {mistral_4, "{\"-sliding_window\":0}", /* absent: the class's default */
-     "sliding_window: 4096 of 32768 positions is not supported; null, or no less than "
-     "max_position_embeddings, is"},
-    {mistral_4, "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":2.0}}",
-     "rope_scaling: type: 'linear' is not supported, only 'default'"},
-    {mistral_4, "{\"rope_scaling\":{\"rope_type\":\"llama3\"}}",
-     "rope_scaling: rope_type: 'llama3' is not supported, only 'default'"},
+    {mistral_4, "{\"sliding_window\":0}",
+     "sliding_window: must be an integer from 1 to 2147483647, is 0"},
+    {mistral_4, "{\"sliding_window\":\"all\"}",
+     "sliding_window: must be an integer from 1 to 2147483647, is a string"},
+    {llama_5, "{\"sliding_window\":2047}",
+     "sliding_window: 2047 of 2048 positions is not supported with model_type 'llama'"},
+    {llama_5, "{\"layer_types\":[\"full_attention\"]}", "layer_types: must be an array of 2 names"},
+    {llama_5, "{\"layer_types\":\"full_attention\"}", "layer_types: must be an array of 2 names"},
+    {llama_5, "{\"layer_types\":[\"full_attention\",7]}",
+     "layer_types: '?' is not supported, only 'full_attention' and 'sliding_attention'"},
+    {llama_5, "{\"layer_types\":[\"chunked_attention\",\"chunked_attention\"]}",
+     "layer_types: 'chunked_attention' is not supported, only 'full_attention' and "
+     "'sliding_attention'"},
+    {llama_5, "{\"layer_types\":[\"full_attention\",\"sliding_attention\"]}",
+     "layer_types: layers of several types are not supported"},
+    {llama_5, "{\"layer_types\":[\"sliding_attention\",\"sliding_attention\"]}",
+     "layer_types: 'sliding_attention', but sliding_window is null"},
+    {mistral_4,
+     "{\"num_hidden_layers\":1,\"layer_types\":[\"full_attention\"],\"sliding_window\":4096}",
+     "sliding_window: 4096 of 32768 positions, but layer_types has 'full_attention'"},
+    {llama_5, "{\"per_layer_config\":{\"0\":{\"hidden_size\":8}}}",
+     "per_layer_config: layers that differ are not supported"},
     {mistral_4, "{\"rope_scaling\":7}", "rope_scaling: must be an object"},
+    {mistral_4, "{\"rope_scaling\":{\"type\":\"dynamic\",\"factor\":2.0}}",
+     "rope_scaling: rope_type: 'dynamic' is not supported, only 'default', 'linear' and 'llama3'"},
+    {mistral_4, "{\"rope_scaling\":{\"rope_type\":\"longrope\"}}",
+     "rope_scaling: rope_type: 'longrope' is not supported, only 'default', 'linear' and 'llama3'"},
+    {mistral_4, "{\"rope_scaling\":{\"rope_type\":\"linear\",\"type\":\"llama3\"}}",
+     "rope_scaling: rope_type: 'linear', but type is 'llama3'"},
+    {mistral_4, "{\"rope_scaling\":{\"rope_type\":3}}",
+     "rope_scaling: rope_type: must be a string, is an integer"},
+    {mistral_4, "{\"rope_scaling\":{\"type\":\"linear\"}}", "rope_scaling: factor: missing"},
+    {mistral_4, "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":0}}",
+     "rope_scaling: factor: must be a number from 1e-06 to 1e+06, is 0"},
+    {mistral_4, "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":\"2\"}}",
+     "rope_scaling: factor: must be a number from 1e-06 to 1e+06, is a string"},
+    {mistral_4, "{\"rope_scaling\":{\"type\":\"linear\",\"factor\":2,\"rope_theta\":0}}",
+     "rope_scaling: rope_theta: must be a number from 1 to 1e+12, is 0"},
+    {llama_5, "{\"rope_scaling\":" LLAMA3("\"factor\":8") "}",
+     "rope_scaling: low_freq_factor: missing"},
+    {llama_5, "{\"rope_scaling\":" LLAMA3("\"factor\":8,\"low_freq_factor\":1") "}",
+     "rope_scaling: high_freq_factor: missing"},
+    {llama_5, "{\"rope_scaling\":" LLAMA3(BANDS) "}",
+     "rope_scaling: original_max_position_embeddings: missing"},
+    {llama_5, "{\"rope_scaling\":" LLAMA3(BANDS ORIGINAL("0")) "}",
+     "rope_scaling: original_max_position_embeddings: must be an integer from 1 to 16777216, is 0"},
+    {llama_5,
+     "{\"original_max_position_embeddings\":64,\"rope_scaling\":" LLAMA3(BANDS ORIGINAL("128")) "}",
+     "rope_scaling: original_max_position_embeddings: 128, but 64 outside of it"},
+    {llama_5,
+     "{\"rope_scaling\":" LLAMA3("\"factor\":8,\"low_freq_factor\":4,\"high_freq_factor\":4") "}",
+     "rope_scaling: high_freq_factor: must be more than low_freq_factor 4, is 4"},
+    {llama_5, "{\"rope_parameters\":{\"full_attention\":{\"rope_theta\":1e5}}}",
+     "rope_parameters: 'full_attention': settings by type of layer are not supported, but where "
+     "layer_types has one type"},
     {mistral_4, "{\"quantization_config\":{\"quant_method\":\"bitsandbytes\"}}",
      "quantization_config: checkpoints quantised by 'bitsandbytes' are not supported"},
     {mistral_4, "{\"quantization_config\":{}}",
@@ -277,12 +383,13 @@ static const struct {
      "eos_token_id: must be an integer or an array of integers"},
     {mistral_4, "{\"eos_token_id\":[0,1,2,3,4,5,6,7,8]}", "eos_token_id: more than 8 end tokens"},
     {llama_5, "{\"rope_parameters\":{\"rope_type\":\"yarn\",\"factor\":4}}",
-     "rope_parameters: rope_type: 'yarn' is not supported, only 'default'"},
+     "rope_parameters: rope_type: 'yarn' is not supported, only 'default', 'linear' and 'llama3'"},
     {llama_5, "{\"rope_parameters\":{\"partial_rotary_factor\":0.5}}",
-     "partial_rotary_factor: 0.5 is not supported"},
+     "rope_parameters: partial_rotary_factor: 0.5 is not supported"},
     {llama_5, "{\"partial_rotary_factor\":0.25}", "partial_rotary_factor: 0.25 is not supported"},
-    {llama_5, "{\"attention_bias\":true}", "attention_bias: true is not supported"},
-    {llama_5, "{\"mlp_bias\":true}", "mlp_bias: true is not supported"},
+    {mistral_4, "{\"attention_bias\":true}", "attention_bias: true is not supported"},
+    {mistral_4, "{\"mlp_bias\":true}", "mlp_bias: true is not supported"},
+    {llama_5, "{\"attention_bias\":1}", "attention_bias: must be true or false, is an integer"},
     {llama_5, "{\"mlp_bias\":\"no\"}", "mlp_bias: must be true or false, is a string"},
     {minilm, "{\"architectures\":[\"BertForMaskedLM\"]}",
      "architectures: 'BertForMaskedLM' is not supported"},
@@ -388,215 +495,14 @@ static void adds_the_end_tokens_of_generation_config(void **state)
     buf_release(&path);
 }
 
-/* ---- GGUF -------------------------------------------------------------------------------- */
-
-enum { T_F32 = 0 };
-
-/* One key of a GGUF file; type 0 takes the key away. */
-struct pair {
-    const char *key;
-    uint32_t type; /* BYTES_U32, BYTES_F32, BYTES_STRING */
-    double number;
-    const char *string;
-};
-
-static const struct pair good_pairs[] = {
-    {"general.architecture", BYTES_STRING, 0, "llama"},
-    {"llama.context_length", BYTES_U32, 8192, NULL},
-    {"llama.embedding_length", BYTES_U32, 576, NULL},
-    {"llama.block_count", BYTES_U32, 30, NULL},
-    {"llama.feed_forward_length", BYTES_U32, 1536, NULL},
-    {"llama.attention.head_count", BYTES_U32, 9, NULL},
-    {"llama.attention.head_count_kv", BYTES_U32, 3, NULL},
-    {"llama.attention.layer_norm_rms_epsilon", BYTES_F32, 0.25, NULL},
-    {"llama.rope.freq_base", BYTES_F32, 100000, NULL},
-    {"llama.rope.dimension_count", BYTES_U32, 64, NULL},
-    {"llama.vocab_size", BYTES_U32, 49152, NULL},
-    {"tokenizer.ggml.bos_token_id", BYTES_U32, 1, NULL},
-    {"tokenizer.ggml.eos_token_id", BYTES_U32, 2, NULL},
-};
-
-#define N_GOOD (sizeof(good_pairs) / sizeof(good_pairs[0]))
-
-static void put_pair(struct buf *b, const struct pair *pair)
-{
-    if (pair->type == BYTES_STRING)
-        put_key_string(b, pair->key, pair->string);
-    else if (pair->type == BYTES_F32)
-        put_key_f32(b, pair->key, (float)pair->number);
-    else
-        put_key_u32(b, pair->key, (uint32_t)pair->number);
-}
-
-/* The good pairs with one changed, added or taken away, and one tensor of this name. */
-static bool read_gguf(struct model_config *config, const struct pair *change, const char *tensor,
-                      struct status *status)
-{
-    struct buf body = {0}, bytes = {0};
-    struct gguf gguf;
-    uint64_t n = 0;
-    bool ok, placed = false;
-
-    for (size_t i = 0; i < N_GOOD; i++) {
-        const bool same = strcmp(good_pairs[i].key, change->key) == 0;
-        const struct pair *pair = same ? change : &good_pairs[i];
-
-        placed = placed || same;
-        if (pair->type == 0)
-            continue;
-        put_pair(&body, pair);
-        n++;
-    }
-    if (!placed && change->type != 0) {
-        put_pair(&body, change);
-        n++;
-    }
-    put_gguf_start(&bytes, 1, n);
-    buf_append_text(&bytes, buf_text(&body));
-    put_tensor(&bytes, tensor, 2, 2, T_F32, 0);
-    put_padding(&bytes, 32);
-    put_zeros(&bytes, 16);
-    assert_true(gguf_read(&gguf, (const uint8_t *)bytes.data, bytes.len, status));
-    ok = model_config_read_gguf(config, &gguf, status);
-    gguf_close(&gguf);
-    buf_release(&body);
-    buf_release(&bytes);
-    return ok;
-}
-
-static void reads_the_keys_of_a_llama_gguf(void **state)
-{
-    struct model_config c;
-    struct status status = {0};
-
-    (void)state;
-    assert_true(read_gguf(&c, &(struct pair){"x", 0, 0, NULL}, "token_embd.weight", &status));
-    assert_int_equal(c.architecture, ARCH_LLAMA);
-    assert_string_equal(c.model_type, "llama");
-    assert_int_equal(c.dim, 576);
-    assert_int_equal(c.n_layers, 30);
-    assert_int_equal(c.n_heads, 9);
-    assert_int_equal(c.n_kv_heads, 3);
-    assert_int_equal(c.head_dim, 64);
-    assert_int_equal(c.ffn_dim, 1536);
-    assert_int_equal(c.vocab_size, 49152);
-    assert_int_equal(c.max_seq_len, 8192);
-    assert_double((double)c.norm_eps, 0.25);
-    assert_double(c.rope_theta, 100000);
-    assert_true(c.tied_embeddings);
-    assert_true(c.qk_interleaved);
-    assert_int_equal(c.bos_id, 1);
-    assert_int_equal(c.n_eos_ids, 1);
-    assert_int_equal(c.eos_ids[0], 2);
-}
-
-static void takes_what_a_gguf_leaves_out_from_the_rest(void **state)
-{
-    struct model_config c;
-    struct status status = {0};
-
-    (void)state;
-    assert_true(read_gguf(&c, &(struct pair){"llama.rope.freq_base", 0, 0, NULL},
-                          "token_embd.weight", &status));
-    assert_double(c.rope_theta, 10000);
-    assert_true(read_gguf(&c, &(struct pair){"llama.attention.head_count_kv", 0, 0, NULL},
-                          "output.weight", &status));
-    assert_int_equal(c.n_kv_heads, 9);
-    assert_false(c.tied_embeddings);
-    assert_true(read_gguf(&c, &(struct pair){"tokenizer.ggml.eot_token_id", BYTES_U32, 0, NULL},
-                          "token_embd.weight", &status));
-    assert_int_equal(c.n_eos_ids, 2);
-    assert_int_equal(c.eos_ids[1], 0);
-}
-
-static const struct {
-    struct pair change;
-    const char *message;
-} bad_pairs[] = {
-    {{"general.architecture", 0, 0, NULL}, "general.architecture: missing"},
-    {{"general.architecture", BYTES_U32, 7, NULL},
-     "general.architecture: must be a string, is an integer"},
-    {{"general.architecture", BYTES_STRING, 0, "bert"},
-     "general.architecture: 'bert' is not supported, only 'llama'"},
-    {{"general.architecture", BYTES_STRING, 0, "\033[2J"},
-     "general.architecture: '?' is not supported, only 'llama'"},
-    {{"general.type", BYTES_STRING, 0, "adapter"},
-     "general.type: 'adapter' is not supported, only 'model'"},
-    {{"llama.embedding_length", 0, 0, NULL}, "llama.embedding_length: missing"},
-    {{"llama.embedding_length", BYTES_U32, 65537, NULL},
-     "llama.embedding_length: must be an integer from 1 to 65536, is 65537"},
-    {{"llama.embedding_length", BYTES_STRING, 0, "576"},
-     "llama.embedding_length: must be an integer, is a string"},
-    {{"llama.embedding_length", BYTES_U32, 577, NULL},
-     "llama.embedding_length: must be a multiple of llama.attention.head_count 9, is 577"},
-    {{"llama.block_count", BYTES_U32, 0, NULL},
-     "llama.block_count: must be an integer from 1 to 1024, is 0"},
-    {{"llama.context_length", BYTES_U32, 4294967295.0, NULL},
-     "llama.context_length: must be an integer from 1 to 16777216, is 4294967295"},
-    {{"llama.attention.head_count_kv", BYTES_U32, 2, NULL},
-     "llama.attention.head_count_kv: must divide llama.attention.head_count 9, is 2"},
-    {{"llama.attention.layer_norm_rms_epsilon", 0, 0, NULL},
-     "llama.attention.layer_norm_rms_epsilon: missing"},
-    {{"llama.attention.layer_norm_rms_epsilon", BYTES_F32, 2, NULL},
-     "llama.attention.layer_norm_rms_epsilon: must be a number from 1e-30 to 1, is 2"},
-    {{"llama.attention.key_length", BYTES_U32, 63, NULL},
-     "llama.attention.key_length: must be even for rotary positions, is 63"},
-    {{"llama.attention.value_length", BYTES_U32, 32, NULL},
-     "llama.attention.value_length: 32 is not supported with keys of 64"},
-    {{"llama.rope.dimension_count", BYTES_U32, 32, NULL},
-     "llama.rope.dimension_count: 32 is not supported with heads of 64"},
-    {{"llama.rope.freq_base", BYTES_F32, 0, NULL},
-     "llama.rope.freq_base: must be a number from 1 to 1e+12, is 0"},
-    {{"llama.rope.scaling.type", BYTES_STRING, 0, "linear"},
-     "llama.rope.scaling.type: 'linear' is not supported, only 'none'"},
-    {{"llama.rope.scaling.factor", BYTES_F32, 4, NULL},
-     "llama.rope.scaling.factor: 4 is not supported"},
-    {{"llama.rope.scale_linear", BYTES_F32, 0.5, NULL},
-     "llama.rope.scale_linear: 0.5 is not supported"},
-    {{"llama.expert_count", BYTES_U32, 8, NULL},
-     "llama.expert_count: mixtures of experts are not supported"},
-    {{"llama.attention.sliding_window", BYTES_U32, 4096, NULL},
-     "llama.attention.sliding_window: 4096 of 8192 positions is not supported"},
-    {{"llama.vocab_size", 0, 0, NULL}, "llama.vocab_size: missing"},
-    {{"tokenizer.ggml.bos_token_id", BYTES_U32, 49152, NULL},
-     "tokenizer.ggml.bos_token_id: 49152 is no token of 49152"},
-    {{"tokenizer.ggml.eos_token_id", BYTES_U32, 4294967295.0, NULL},
-     "tokenizer.ggml.eos_token_id: 4294967295 is no token of 49152"},
-};
-
-static void refuses_gguf_keys_by_name(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < sizeof(bad_pairs) / sizeof(bad_pairs[0]); i++) {
-        struct model_config config;
-        struct status status = {0};
-
-        assert_false(read_gguf(&config, &bad_pairs[i].change, "token_embd.weight", &status));
-        assert_string_equal(status.message, bad_pairs[i].message);
-        assert_int_equal(status.code, STATUS_CONFIG);
-    }
-}
-
-static void refuses_gguf_tensors_that_change_the_model(void **state)
-{
-    const struct pair nothing = {"x", 0, 0, NULL};
-    struct model_config config;
-    struct status status = {0};
-
-    (void)state;
-    assert_false(read_gguf(&config, &nothing, "rope_freqs.weight", &status));
-    assert_string_equal(status.message,
-                        "tensor 'rope_freqs.weight': rope scaling is not supported");
-    assert_false(read_gguf(&config, &nothing, "blk.0.attn_q.bias", &status));
-    assert_string_equal(status.message, "tensor 'blk.0.attn_q.bias': biases are not supported");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_mistral_7b_in_the_spelling_of_transformers_4),
         cmocka_unit_test(reads_a_llama_in_the_spelling_of_transformers_5),
         cmocka_unit_test(reads_a_bert),
+        cmocka_unit_test(reads_the_scaling_of_positions_in_both_spellings),
+        cmocka_unit_test(reads_windows_and_biases),
         cmocka_unit_test(reads_a_classifier_and_its_number_of_labels),
         cmocka_unit_test(reads_the_activations_of_bert),
         cmocka_unit_test(takes_the_defaults_of_transformers),
@@ -604,10 +510,6 @@ int main(void)
         cmocka_unit_test(refuses_by_name_what_is_not_computed),
         cmocka_unit_test(names_file_line_and_key),
         cmocka_unit_test(adds_the_end_tokens_of_generation_config),
-        cmocka_unit_test(reads_the_keys_of_a_llama_gguf),
-        cmocka_unit_test(takes_what_a_gguf_leaves_out_from_the_rest),
-        cmocka_unit_test(refuses_gguf_keys_by_name),
-        cmocka_unit_test(refuses_gguf_tensors_that_change_the_model),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

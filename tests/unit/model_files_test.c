@@ -228,8 +228,8 @@ static void says_what_it_found_instead_of_a_model(void **state)
     remove_file(folder, "pytorch_model.bin");
     write_text(folder, "model.safetensors.index.json", "{}");
     assert_refused(folder, STATUS_CONFIG,
-                   ": no model.safetensors; found model.safetensors.index.json: weights in several "
-                   "files are not supported yet");
+                   "/model.safetensors.index.json: weight_map: must be an object of tensors and "
+                   "their files");
     remove_file(folder, "model.safetensors.index.json");
     write_text(folder, "model.safetensors", "");
     assert_refused(folder, STATUS_CONFIG, "/model.safetensors: is empty, not a safetensors file");
