@@ -11,6 +11,7 @@
 
 static struct common_args args = COMMON_ARGS_INIT;
 static const char *encoder_option;
+static const char *cross_option;
 static int method; /* enum rerank_method */
 static int window = -1;
 static struct reranker reranker;
@@ -25,11 +26,12 @@ static const struct cli_option options[] = {
     {.kind = CLI_HEADING, .help = "Selection"},
     {"method", 0, CLI_CHOICE, &method, 0, 0, "NAME",
      "meteora: pair, pool and neighbours; pair: the best passage of each rationale; pool: the "
-     "rationales together; query: the query alone; bm25: the query's words, without an encoder",
+     "rationales together; query: the query alone; cross: a cross-encoder reads query and passage; "
+     "bm25: the query's words, without an encoder",
      NULL, reranker_methods, NULL},
     {"cut", 0, CLI_CUSTOM, &reranker.cut, 0, 0, "RULE",
-     "how many are kept by pool, query or bm25: elbow, top:N, or score:X and better", "elbow", NULL,
-     parse_cut},
+     "how many are kept by pool, query, cross or bm25: elbow, top:N, or score:X and better",
+     "elbow", NULL, parse_cut},
     {"window", 0, CLI_INT, &window, 0, 100, "N",
      "neighbours of a selected passage to add on each side: of the same doc by pos, or in input "
      "order where passages have neither",
@@ -38,6 +40,11 @@ static const struct cli_option options[] = {
     {"encoder", 'm', CLI_STRING, &encoder_option, 0, 0, "MODEL",
      "the sentence encoder: a sentence-transformers folder, or the name of an installed one",
      "the demo model minilm", NULL, NULL},
+    {"cross-encoder", 0, CLI_STRING, &cross_option, 0, 0, "DIR",
+     "for --method cross: the folder of a BertForSequenceClassification with one label, or the "
+     "name "
+     "of an installed one",
+     NULL, NULL, NULL},
     COMMON_THREADS_ROW(args),
     COMMON_BATCH_ROW(args),
     COMMON_RECORD_OPTIONS(args),
@@ -96,26 +103,71 @@ static void stats(void *self, struct buf *members)
 
 static void check_usage(const struct cli_operands *operands)
 {
+    const bool encoder = cli_source(&tool, operands, &encoder_option) == CLI_FROM_FLAG;
+    const bool cross = cli_source(&tool, operands, &cross_option) == CLI_FROM_FLAG;
     struct status status;
 
-    if (method != RERANK_BM25 || cli_source(&tool, operands, &encoder_option) != CLI_FROM_FLAG)
+    if (encoder && (method == RERANK_BM25 || method == RERANK_CROSS))
+        status_set(&status, STATUS_USAGE, "--method %s uses no --encoder",
+                   reranker_methods[method]);
+    else if (cross && method != RERANK_CROSS)
+        status_set(&status, STATUS_USAGE, "--method %s uses no --cross-encoder",
+                   reranker_methods[method]);
+    else if (!cross_option && method == RERANK_CROSS)
+        status_set(&status, STATUS_USAGE, "--method cross needs --cross-encoder DIR");
+    else
         return;
-    status_set(&status, STATUS_USAGE, "--method bm25 uses no --encoder");
     cli_die(&tool, &status);
 }
 
-static bool open_encoder(struct status *status)
+static void describe_encoder(void)
 {
-    struct buf path = {0};
+    struct buf how = {0};
 
-    if (model_path_resolve(encoder_option, "minilm", args.quiet, &path, status) &&
-        engine_open_device(&engine, "cpu", args.threads, status))
-        reranker.encoder = encoder_open(path.data, engine.backend, engine.device, status);
-    buf_release(&path);
+    encoder_describe(reranker.encoder, &how);
+    fprintf(stderr, "%s: encoder %s on %s: %s\n", tool.name, encoder_name(reranker.encoder),
+            engine.backend->describe(engine.device), how.data);
+    buf_release(&how);
+}
+
+static bool open_encoder(const char *path, struct status *status)
+{
+    reranker.encoder = encoder_open(path, engine.backend, engine.device, status);
     if (reranker.encoder && args.verbose)
-        fprintf(stderr, "%s: encoder %s on %s\n", tool.name, encoder_name(reranker.encoder),
-                engine.backend->describe(engine.device));
+        describe_encoder();
     return reranker.encoder != NULL;
+}
+
+/* A score is one number: which of several labels it were, a config.json does not say. */
+static bool open_cross_encoder(const char *path, struct status *status)
+{
+    reranker.cross = cross_encoder_open(path, engine.backend, engine.device, status);
+    if (!reranker.cross)
+        return false;
+    if (cross_encoder_n_labels(reranker.cross) != 1)
+        return status_fail(status, STATUS_CONFIG,
+                           "%s: a classifier of %d labels; --method cross takes one of 1 label",
+                           path, cross_encoder_n_labels(reranker.cross));
+    if (args.verbose)
+        fprintf(stderr, "%s: cross-encoder %s on %s: %d tokens%s\n", tool.name,
+                cross_encoder_name(reranker.cross), engine.backend->describe(engine.device),
+                cross_encoder_max_tokens(reranker.cross),
+                cross_encoder_prompt(reranker.cross)[0] ? ", with its prompt" : "");
+    return true;
+}
+
+static bool open_model(struct status *status)
+{
+    const bool cross = method == RERANK_CROSS;
+    struct buf path = {0};
+    bool ok;
+
+    ok = model_path_resolve(cross ? cross_option : encoder_option, "minilm", args.quiet, &path,
+                            status) &&
+         engine_open_device(&engine, "cpu", args.threads, status) &&
+         (cross ? open_cross_encoder(path.data, status) : open_encoder(path.data, status));
+    buf_release(&path);
+    return ok;
 }
 
 int main(int argc, char **argv)
@@ -142,7 +194,7 @@ int main(int argc, char **argv)
     reranker.method = (enum rerank_method)method;
     reranker.window = window < 0 ? method == RERANK_METEORA : (size_t)window;
     reranker.batch = (size_t)args.batch;
-    if (method != RERANK_BM25 && !open_encoder(&status))
+    if (method != RERANK_BM25 && !open_model(&status))
         cli_die(&tool, &status);
     return stream_run(&stream, &stream_tool);
 }

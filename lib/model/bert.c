@@ -13,12 +13,14 @@ struct bert {
     struct bert_weights weights;
     struct kv_cache *kv; /* of one layer: each layer writes over the one before */
     int max_rows, max_segments;
+    int32_t *first_rows; /* [max_segments] ours, in host memory */
     /* on the device, [max_rows][...] */
     float *x;         /* [dim] */
     float *q, *k, *v; /* [dim] */
     float *attended;  /* [dim] */
     float *added;     /* [dim] what a half of a layer, or an embedding, adds to x */
     float *inner;     /* [ffn_dim] */
+    float *logits;    /* [max_segments][n_labels]; NULL without a head */
 };
 
 static bool alloc_scratch(struct bert *b, struct status *status)
@@ -33,7 +35,10 @@ static bool alloc_scratch(struct bert *b, struct status *status)
     }
     b->inner =
         b->backend->alloc(b->device, (size_t)b->max_rows * (size_t)b->config.ffn_dim, status);
-    return b->inner != NULL;
+    if (b->inner && b->config.n_labels > 0)
+        b->logits = b->backend->alloc(b->device,
+                                      (size_t)b->max_segments * (size_t)b->config.n_labels, status);
+    return b->inner && (b->logits || b->config.n_labels == 0);
 }
 
 struct bert *bert_open(const struct model_files *files, const struct backend *backend,
@@ -48,6 +53,7 @@ struct bert *bert_open(const struct model_files *files, const struct backend *ba
     b->config = *c;
     b->max_rows = max_rows;
     b->max_segments = max_segments;
+    b->first_rows = memory_zeroed((size_t)max_segments, sizeof(*b->first_rows));
     if (!weights_load_bert(&b->weights, files, backend, device, status) ||
         !alloc_scratch(b, status) ||
         !(b->kv = kv_cache_open(backend, device, 1, c->n_kv_heads, c->head_dim, max_segments,
@@ -63,10 +69,11 @@ void bert_close(struct bert *b)
     if (!b)
         return;
 
-    float *const all[] = {b->x, b->q, b->k, b->v, b->attended, b->added, b->inner};
+    float *const all[] = {b->x, b->q, b->k, b->v, b->attended, b->added, b->inner, b->logits};
 
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         b->backend->free(b->device, all[i]);
+    free(b->first_rows);
     kv_cache_close(b->kv);
     weights_release_bert(&b->weights, b->config.n_layers, b->backend, b->device);
     free(b);
@@ -144,20 +151,62 @@ static bool take_slots(struct bert *b, const struct batch *batch, struct status 
     return true;
 }
 
-bool bert_forward(struct bert *b, const struct batch *batch, float *hidden, struct status *status)
+/* All layers; false: no room for the batch, and nothing was done. */
+static bool run_layers(struct bert *b, const struct batch *batch, struct status *status)
 {
-    bool ok;
-
     assert(batch->n_rows <= b->max_rows && batch->n_segments <= b->max_segments);
-    ok = take_slots(b, batch, status);
+    if (!take_slots(b, batch, status))
+        return false;
+    embed(b, batch);
+    for (int i = 0; i < b->config.n_layers; i++)
+        layer(b, batch, &b->weights.layers[i]);
+    return true;
+}
+
+/* n floats of the result to the host; the slots are free again, whatever became of them. */
+static bool take_result(struct bert *b, const struct batch *batch, bool ok, float *to,
+                        const float *from, size_t n, struct status *status)
+{
     if (ok) {
-        embed(b, batch);
-        for (int i = 0; i < b->config.n_layers; i++)
-            layer(b, batch, &b->weights.layers[i]);
-        b->backend->to_host(b->device, hidden, b->x, (size_t)batch->n_rows * (size_t)b->config.dim);
+        b->backend->to_host(b->device, to, from, n);
         ok = b->backend->finish(b->device, status);
     }
     for (int i = 0; i < batch->n_segments; i++)
         kv_cache_free_slot(b->kv, batch->segments[i].slot);
     return ok;
+}
+
+bool bert_forward(struct bert *b, const struct batch *batch, float *hidden, struct status *status)
+{
+    const bool ok = run_layers(b, batch, status);
+
+    return take_result(b, batch, ok, hidden, b->x, (size_t)batch->n_rows * (size_t)b->config.dim,
+                       status);
+}
+
+/* logits = classifier(tanh(pooler(x of the segment's first row))) */
+static void classify(struct bert *b, const struct batch *batch)
+{
+    const struct backend *op = b->backend;
+    struct device *d = b->device;
+    const struct bert_weights *w = &b->weights;
+    const int n = batch->n_segments, dim = b->config.dim;
+
+    for (int i = 0; i < n; i++)
+        b->first_rows[i] = batch->segments[i].first_row;
+    op->gather_rows(d, b->q, b->x, b->first_rows, n, dim);
+    op->linear(d, b->k, b->q, w->pooler.weight, w->pooler.bias, n);
+    op->tanh(d, b->k, (size_t)n * (size_t)dim);
+    op->linear(d, b->logits, b->k, w->classifier.weight, w->classifier.bias, n);
+}
+
+bool bert_classify(struct bert *b, const struct batch *batch, float *logits, struct status *status)
+{
+    const bool ok = run_layers(b, batch, status);
+
+    assert(b->logits);
+    if (ok)
+        classify(b, batch);
+    return take_result(b, batch, ok, logits, b->logits,
+                       (size_t)batch->n_segments * (size_t)b->config.n_labels, status);
 }

@@ -1,4 +1,4 @@
-/* The forward pass of a BERT encoder, one operation a line. Normalisation is behind each sum:
+/* The forward pass of a BERT, one operation a line. Normalisation is behind each sum:
  *
  *   x = layernorm(word[token] + position[position] + type[type])
  *   each layer:  x = layernorm(x + output(attention(query(x), key(x), value(x))))
@@ -26,5 +26,10 @@ void bert_close(struct bert *bert); /* NULL allowed */
  * given. */
 bool bert_forward(struct bert *bert, const struct batch *batch, float *hidden,
                   struct status *status) MUST_CHECK;
+
+/* The logits of each segment by the model's head (config.n_labels > 0), read off its first row:
+ * [n_segments][n_labels] to `logits` in host memory. Batches as above. */
+bool bert_classify(struct bert *bert, const struct batch *batch, float *logits,
+                   struct status *status) MUST_CHECK;
 
 #endif

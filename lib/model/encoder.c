@@ -1,4 +1,4 @@
-/* Texts -> tokens -> ragged passes -> the mean of each text's hidden states -> length 1. */
+/* Texts -> tokens -> ragged passes -> one vector of each text's hidden states -> length 1. */
 #include "model/encoder.h"
 
 #include <math.h>
@@ -6,71 +6,52 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "formats/sbert_config.h"
-#include "model/bert.h"
-#include "model/model_files.h"
-#include "text/tokenizer.h"
+#include "model/bert_folder.h"
 
-enum { PASS_ROWS = 1024, PASS_TEXTS = 64 };
+enum { N_ROLES = 2 };
 
 struct encoder {
+    struct bert_folder folder;
     int dim;
-    struct sbert_config pooling;
-    struct bert *bert;
-    struct tokenizer *tokenizer;
-    char name[96];
+    struct text prompts[N_ROLES];
+    int unpooled[N_ROLES]; /* rows at the beginning that the pooling leaves out */
 
-    /* one pass */
-    int max_rows;
-    struct tokens tokens;       /* of all its texts */
-    int32_t *positions, *types; /* [max_rows] */
-    float *hidden;              /* [max_rows][dim] */
-    struct segment segments[PASS_TEXTS];
-    int n_segments;
-    struct tokens text_tokens; /* of one text */
+    int first_row[BERT_PASS_TEXTS]; /* of a text's rows, the first that is pooled */
+    float *hidden;                  /* [max_rows][dim] */
+    double *sums;                   /* [dim] */
+    struct tokens text_tokens;      /* of one text */
+    struct buf prompted;
 };
 
-static bool open_model(struct encoder *e, const char *path, const struct backend *backend,
-                       struct device *device, struct status *status)
+/* ---- opening ----------------------------------------------------------------------------- */
+
+/* Does a special token stand behind a text: [SEP]? */
+static bool closes(const struct tokenizer *tokenizer)
 {
-    struct model_files files;
-    bool ok = false;
+    return tokenizer_n_special(tokenizer, false) > tokenizer_n_front(tokenizer);
+}
 
-    if (!model_files_open(&files, path, status))
-        return false;
-    const struct model_config *c = &files.config;
-
-    if (c->architecture != ARCH_BERT) {
-        status_set(status, STATUS_CONFIG, "%s: is a language model ('%s'), not an encoder", path,
-                   c->model_type);
-        goto out;
+/* Prompts must leave room for a text. Where they are not pooled, the first rows are left out, as
+ * many as the prompt alone has with its [CLS] (sentence-transformers counts them so too). */
+static bool set_prompts(struct encoder *e, const char *path, struct status *status)
+{
+    e->prompts[ENCODER_QUERY] = text_of(e->folder.settings.query_prompt);
+    e->prompts[ENCODER_DOCUMENT] = text_of(e->folder.settings.document_prompt);
+    for (int role = 0; role < N_ROLES; role++) {
+        if (e->prompts[role].len == 0)
+            continue;
+        tokens_reset(&e->text_tokens);
+        if (!tokenizer_encode(e->folder.tokenizer, e->prompts[role], TOKENIZER_SPECIAL,
+                              &e->text_tokens, status))
+            return status_context(status, "%s", path);
+        if (e->text_tokens.n >= (size_t)e->folder.settings.max_seq_length)
+            return status_fail(status, STATUS_CONFIG,
+                               "%s: a prompt of %zu tokens leaves no room for a text in %d", path,
+                               e->text_tokens.n, e->folder.settings.max_seq_length);
+        if (!e->folder.settings.pools_prompt)
+            e->unpooled[role] = (int)e->text_tokens.n - closes(e->folder.tokenizer);
     }
-    if (c->n_labels > 0) {
-        status_set(status, STATUS_CONFIG,
-                   "%s: is a classifier of texts (BertForSequenceClassification), not an encoder",
-                   path);
-        goto out;
-    }
-    e->dim = c->dim;
-    weights_identity(&files, path, e->name, sizeof(e->name));
-    if (!sbert_config_read(&e->pooling, path, c->dim, c->max_seq_len, status))
-        goto out;
-    e->max_rows = e->pooling.max_seq_length > PASS_ROWS ? e->pooling.max_seq_length : PASS_ROWS;
-    e->bert = bert_open(&files, backend, device, e->max_rows, PASS_TEXTS, status);
-    if (!e->bert) {
-        status_prefix(status, "%s", path);
-        goto out;
-    }
-    e->tokenizer = tokenizer_open_folder(path, status);
-    if (e->tokenizer && tokenizer_vocab_size(e->tokenizer) > c->vocab_size)
-        status_set(status, STATUS_CONFIG,
-                   "%s: the tokenizer has %d tokens, the embedding only %d rows", path,
-                   tokenizer_vocab_size(e->tokenizer), c->vocab_size);
-    else
-        ok = e->tokenizer != NULL;
-out:
-    model_files_close(&files);
-    return ok;
+    return true;
 }
 
 struct encoder *encoder_open(const char *path, const struct backend *backend, struct device *device,
@@ -78,13 +59,14 @@ struct encoder *encoder_open(const char *path, const struct backend *backend, st
 {
     struct encoder *e = memory_zeroed(1, sizeof(*e));
 
-    if (!open_model(e, path, backend, device, status)) {
+    if (!bert_folder_open(&e->folder, SBERT_ENCODER, path, backend, device, status) ||
+        !set_prompts(e, path, status)) {
         encoder_close(e);
         return NULL;
     }
-    e->positions = memory_zeroed((size_t)e->max_rows, sizeof(*e->positions));
-    e->types = memory_zeroed((size_t)e->max_rows, sizeof(*e->types));
-    e->hidden = memory_zeroed((size_t)e->max_rows * (size_t)e->dim, sizeof(*e->hidden));
+    e->dim = e->folder.config.dim;
+    e->hidden = memory_zeroed((size_t)e->folder.pass.max_rows * (size_t)e->dim, sizeof(*e->hidden));
+    e->sums = memory_zeroed((size_t)e->dim, sizeof(*e->sums));
     return e;
 }
 
@@ -92,15 +74,15 @@ void encoder_close(struct encoder *e)
 {
     if (!e)
         return;
-    bert_close(e->bert);
-    tokenizer_close(e->tokenizer);
-    tokens_release(&e->tokens);
+    bert_folder_close(&e->folder);
     tokens_release(&e->text_tokens);
-    free(e->positions);
-    free(e->types);
+    buf_release(&e->prompted);
     free(e->hidden);
+    free(e->sums);
     free(e);
 }
+
+/* ---- what it is -------------------------------------------------------------------------- */
 
 int encoder_dim(const struct encoder *e)
 {
@@ -109,109 +91,161 @@ int encoder_dim(const struct encoder *e)
 
 int encoder_max_tokens(const struct encoder *e)
 {
-    return e->pooling.max_seq_length;
+    return e->folder.settings.max_seq_length;
 }
 
 const char *encoder_name(const struct encoder *e)
 {
-    return e->name;
+    return e->folder.name;
 }
+
+enum sbert_similarity encoder_similarity(const struct encoder *e)
+{
+    return e->folder.settings.similarity;
+}
+
+void encoder_describe(const struct encoder *e, struct buf *out)
+{
+    static const char *const poolings[] = {
+        [SBERT_MEAN] = "mean of the tokens",
+        [SBERT_CLS] = "the first token",
+        [SBERT_MAX] = "maximum of the tokens",
+    };
+
+    buf_printf(out, "%s%s, %s, %d tokens", poolings[e->folder.settings.pooling],
+               e->folder.settings.normalize ? ", normalised" : "",
+               e->folder.settings.similarity == SBERT_DOT ? "dot product" : "cosine",
+               e->folder.settings.max_seq_length);
+    if (e->prompts[ENCODER_QUERY].len > 0 || e->prompts[ENCODER_DOCUMENT].len > 0)
+        buf_append_string(out, ", with its prompts");
+    if (!e->folder.settings.has_modules)
+        buf_append_string(out, " (it has no modules.json)");
+}
+
+/* ---- pooling ----------------------------------------------------------------------------- */
+
+/* Sums in double, row by row; of no rows, zeros. */
+static void pool_mean(struct encoder *e, const float *rows, int n, float *out)
+{
+    const size_t dim = (size_t)e->dim;
+
+    memset(e->sums, 0, dim * sizeof(*e->sums));
+    for (int i = 0; i < n; i++, rows += dim) {
+        for (size_t j = 0; j < dim; j++)
+            e->sums[j] += (double)rows[j];
+    }
+    for (size_t j = 0; j < dim; j++)
+        out[j] = (float)(e->sums[j] / (n > 0 ? n : 1));
+}
+
+static void pool_max(const struct encoder *e, const float *rows, int n, float *out)
+{
+    const size_t dim = (size_t)e->dim;
+
+    for (size_t j = 0; j < dim; j++)
+        out[j] = -INFINITY;
+    for (int i = 0; i < n; i++, rows += dim) {
+        for (size_t j = 0; j < dim; j++)
+            out[j] = rows[j] > out[j] || isnan(rows[j]) ? rows[j] : out[j];
+    }
+}
+
+static void normalize(float *vector, size_t dim)
+{
+    double squares = 0, scale;
+
+    for (size_t j = 0; j < dim; j++)
+        squares += (double)vector[j] * (double)vector[j];
+    scale = 1 / fmax(sqrt(squares), 1e-12);
+    for (size_t j = 0; j < dim; j++)
+        vector[j] = (float)((double)vector[j] * scale);
+}
+
+/* A text's n rows; those before `first` do not count. */
+static void pool(struct encoder *e, const float *rows, int first, int n, float *out)
+{
+    const size_t dim = (size_t)e->dim;
+
+    if (first > n)
+        first = n;
+    switch (e->folder.settings.pooling) {
+    case SBERT_MEAN:
+        pool_mean(e, rows + (size_t)first * dim, n - first, out);
+        break;
+    case SBERT_CLS: /* the first that counts, or where none does the first of all */
+        memcpy(out, rows + (first < n ? (size_t)first * dim : 0), dim * sizeof(*out));
+        break;
+    case SBERT_MAX:
+        pool_max(e, rows + (size_t)first * dim, n - first, out);
+        break;
+    }
+    if (e->folder.settings.normalize)
+        normalize(out, dim);
+}
+
+/* ---- embedding --------------------------------------------------------------------------- */
 
 /* The tokens of a text into text_tokens, cut to what the encoder reads; *n is how many they were.
  * The white space around a text is no part of it: BERT's own tokenizer drops it. */
-static bool tokenize(struct encoder *e, struct text text, size_t *n, struct status *status)
+static bool tokenize(struct encoder *e, struct text text, enum encoder_role role, size_t *n,
+                     struct status *status)
 {
+    if (e->prompts[role].len > 0) {
+        buf_reset(&e->prompted);
+        buf_append_text(&e->prompted, e->prompts[role]);
+        buf_append_text(&e->prompted, text);
+        text = buf_text(&e->prompted);
+    }
     tokens_reset(&e->text_tokens);
-    if (!tokenizer_encode(e->tokenizer, text, TOKENIZER_SPECIAL, &e->text_tokens, status))
+    if (!tokenizer_encode(e->folder.tokenizer, text, TOKENIZER_SPECIAL, &e->text_tokens, status))
         return false;
     *n = e->text_tokens.n;
-    if (*n > (size_t)e->pooling.max_seq_length)
-        tokenizer_cut(e->tokenizer, TOKENIZER_SPECIAL, (size_t)e->pooling.max_seq_length,
-                      TOKENIZER_KEEP_HEAD, &e->text_tokens);
+    if (*n > (size_t)e->folder.settings.max_seq_length)
+        tokenizer_cut(e->folder.tokenizer, TOKENIZER_SPECIAL,
+                      (size_t)e->folder.settings.max_seq_length, TOKENIZER_KEEP_HEAD,
+                      &e->text_tokens);
     return true;
-}
-
-static bool fits(const struct encoder *e)
-{
-    return e->n_segments < PASS_TEXTS && e->tokens.n + e->text_tokens.n <= (size_t)e->max_rows;
-}
-
-static void add_text(struct encoder *e)
-{
-    const int n = (int)e->text_tokens.n;
-
-    e->segments[e->n_segments] = (struct segment){e->n_segments, (int)e->tokens.n, n, 0};
-    e->n_segments++;
-    for (int i = 0; i < n; i++) {
-        e->positions[e->tokens.n] = i;
-        tokens_push(&e->tokens, e->text_tokens.ids[i]);
-    }
-}
-
-/* The mean of the rows, summed in double in their order; of length 1 if the model wants that. */
-static void pool(const struct encoder *e, const float *rows, int n, float *out)
-{
-    double squares = 0, scale = 1;
-
-    for (int j = 0; j < e->dim; j++) {
-        double sum = 0;
-
-        for (int i = 0; i < n; i++)
-            sum += (double)rows[(size_t)i * (size_t)e->dim + (size_t)j];
-        out[j] = (float)(sum / n);
-        squares += (double)out[j] * (double)out[j];
-    }
-    if (e->pooling.normalize)
-        scale = 1 / fmax(sqrt(squares), 1e-12);
-    for (int j = 0; j < e->dim; j++)
-        out[j] = (float)((double)out[j] * scale);
 }
 
 /* The texts gathered so far -> their vectors; the next pass begins empty. */
-static bool pass(struct encoder *e, float *out, struct status *status)
+static bool run_pass(struct encoder *e, float *out, struct status *status)
 {
-    const struct batch batch = {
-        .n_rows = (int)e->tokens.n,
-        .tokens = e->tokens.ids,
-        .positions = e->positions,
-        .types = e->types,
-        .n_segments = e->n_segments,
-        .segments = e->segments,
-    };
+    const struct batch batch = bert_pass_batch(&e->folder.pass);
     const size_t dim = (size_t)e->dim;
 
-    if (!bert_forward(e->bert, &batch, e->hidden, status))
+    if (!bert_forward(e->folder.bert, &batch, e->hidden, status))
         return false;
-    for (int i = 0; i < e->n_segments; i++) {
-        const struct segment *s = &e->segments[i];
+    for (int i = 0; i < batch.n_segments; i++) {
+        const struct segment *s = &batch.segments[i];
 
-        pool(e, e->hidden + (size_t)s->first_row * dim, s->n_rows, out + (size_t)i * dim);
+        pool(e, e->hidden + (size_t)s->first_row * dim, e->first_row[i], s->n_rows,
+             out + (size_t)i * dim);
     }
-    tokens_reset(&e->tokens);
-    e->n_segments = 0;
+    bert_pass_clear(&e->folder.pass);
     return true;
 }
 
-bool encoder_embed(struct encoder *e, const struct text *texts, size_t n, float *out,
-                   int32_t *n_tokens, struct status *status)
+bool encoder_embed(struct encoder *e, const struct text *texts, const enum encoder_role *roles,
+                   size_t n, float *out, int32_t *n_tokens, struct status *status)
 {
     size_t done = 0; /* texts that have their vectors */
 
-    tokens_reset(&e->tokens);
-    e->n_segments = 0;
+    bert_pass_clear(&e->folder.pass);
     for (size_t i = 0; i < n; i++) {
+        const enum encoder_role role = roles ? roles[i] : ENCODER_DOCUMENT;
         size_t whole;
 
-        if (!tokenize(e, texts[i], &whole, status))
+        if (!tokenize(e, texts[i], role, &whole, status))
             return false;
         if (n_tokens)
             n_tokens[i] = whole < INT32_MAX ? (int32_t)whole : INT32_MAX;
-        if (!fits(e)) {
-            if (!pass(e, out + done * (size_t)e->dim, status))
+        if (!bert_pass_fits(&e->folder.pass, e->text_tokens.n)) {
+            if (!run_pass(e, out + done * (size_t)e->dim, status))
                 return false;
             done = i;
         }
-        add_text(e);
+        e->first_row[e->folder.pass.n_segments] = e->unpooled[role];
+        bert_pass_add(&e->folder.pass, &e->text_tokens, NULL);
     }
-    return done == n || pass(e, out + done * (size_t)e->dim, status);
+    return done == n || run_pass(e, out + done * (size_t)e->dim, status);
 }

@@ -335,7 +335,10 @@ static bool load_bert(const struct loader *l, struct bert_weights *w)
         if (!load_bert_layer(l, &w->layers[i], i))
             return false;
     }
-    return true;
+    return c->n_labels == 0 || (load_affine(l, &w->pooler, "pooler.dense.weight",
+                                            "pooler.dense.bias", 0, c->dim, c->dim) &&
+                                load_affine(l, &w->classifier, "classifier.weight",
+                                            "classifier.bias", 0, c->n_labels, c->dim));
 }
 
 bool weights_load_bert(struct bert_weights *weights, const struct model_files *files,
@@ -351,6 +354,13 @@ bool weights_load_bert(struct bert_weights *weights, const struct model_files *f
     return false;
 }
 
+static void release_affine(const struct affine *affine, const struct backend *backend,
+                           struct device *device)
+{
+    backend->free_matrix(device, affine->weight);
+    backend->free(device, affine->bias);
+}
+
 void weights_release_bert(struct bert_weights *weights, int n_layers, const struct backend *backend,
                           struct device *device)
 {
@@ -360,10 +370,8 @@ void weights_release_bert(struct bert_weights *weights, int n_layers, const stru
                                          w->intermediate, w->output};
         const struct norm norms[] = {w->attention_output_norm, w->output_norm};
 
-        for (size_t j = 0; j < sizeof(affines) / sizeof(affines[0]); j++) {
-            backend->free_matrix(device, affines[j].weight);
-            backend->free(device, affines[j].bias);
-        }
+        for (size_t j = 0; j < sizeof(affines) / sizeof(affines[0]); j++)
+            release_affine(&affines[j], backend, device);
         for (size_t j = 0; j < sizeof(norms) / sizeof(norms[0]); j++) {
             backend->free(device, norms[j].weight);
             backend->free(device, norms[j].bias);
@@ -374,6 +382,8 @@ void weights_release_bert(struct bert_weights *weights, int n_layers, const stru
     backend->free_matrix(device, weights->token_type_embeddings);
     backend->free(device, weights->embeddings_norm.weight);
     backend->free(device, weights->embeddings_norm.bias);
+    release_affine(&weights->pooler, backend, device);
+    release_affine(&weights->classifier, backend, device);
     free(weights->layers);
     *weights = (struct bert_weights){0};
 }

@@ -56,6 +56,8 @@ struct bert_weights {
     struct matrix *token_type_embeddings; /* [type_vocab_size, dim] */
     struct norm embeddings_norm;
     struct bert_layer *layers; /* [n_layers] */
+    struct affine pooler;      /* [dim, dim]; NULL where n_labels is 0, as the next */
+    struct affine classifier;  /* [n_labels, dim] */
 };
 
 /* Upload all of a model. On failure *weights is empty; the message names tensor and reason:

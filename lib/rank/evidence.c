@@ -7,8 +7,8 @@ static const struct {
     unsigned bit;
     const char *name;
 } via_names[] = {
-    {VIA_PAIR, "pair"}, {VIA_POOL, "pool"},     {VIA_QUERY, "query"},
-    {VIA_BM25, "bm25"}, {VIA_EXPAND, "expand"},
+    {VIA_PAIR, "pair"},   {VIA_POOL, "pool"}, {VIA_QUERY, "query"},
+    {VIA_CROSS, "cross"}, {VIA_BM25, "bm25"}, {VIA_EXPAND, "expand"},
 };
 
 static void write_via(unsigned via, struct buf *out)

@@ -12,7 +12,7 @@ struct evidence {
     const bool *truncated; /* [n]: the encoder read the passage's beginning only; NULL: none */
     size_t n_truncated;    /* passages, rationales and query that the encoder cut */
     const char *method;    /* as --method names it */
-    const char *encoder;   /* short name and hash; NULL where none was used */
+    const char *encoder;   /* or cross-encoder: short name and hash; NULL where none was used */
     bool query_alone;      /* the method wanted rationales and there were none */
 };
 

@@ -20,6 +20,7 @@ enum via { /* how a passage was selected: bits */
            VIA_EXPAND = 4, /* and by nothing else */
            VIA_QUERY = 8,  /* cosine with the query took the place of the pooled rationales */
            VIA_BM25 = 16,  /* BM25 of the query did */
+           VIA_CROSS = 32, /* the cross-encoder's score of query and passage did */
 };
 
 struct meteora_scores {
@@ -28,7 +29,7 @@ struct meteora_scores {
     const size_t *rationales; /* [n_rationales]: their indexes in the record's list */
     const double *similarity; /* [n_rationales][n]; NULL without rationales */
     const double *pooled;     /* [n]; NULL: no pool step */
-    enum via pooled_via;      /* VIA_POOL, VIA_QUERY or VIA_BM25: what pooled is */
+    enum via pooled_via;      /* what pooled is: none of VIA_PAIR and VIA_EXPAND */
     bool pair;                /* take the pair step */
     struct cut cut;           /* of the pool step */
     size_t window;            /* of the expand step; 0: none */

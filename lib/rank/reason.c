@@ -29,6 +29,8 @@ static const char *pooled_with(enum via pooled_via)
         return "the query";
     case VIA_BM25:
         return "the words of the query";
+    case VIA_CROSS:
+        return "the cross-encoder";
     default:
         return "the rationales together";
     }

@@ -1,5 +1,6 @@
 #include "rank/reranker.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -8,7 +9,7 @@
 #include "rank/evidence.h"
 #include "rank/similarity.h"
 
-const char *const reranker_methods[] = {"meteora", "pair", "pool", "query", "bm25", NULL};
+const char *const reranker_methods[] = {"meteora", "pair", "pool", "query", "cross", "bm25", NULL};
 
 struct reranking {
     struct reranking *next; /* in the queue */
@@ -19,17 +20,20 @@ struct reranking {
     bool query_alone; /* rationales were wanted, and there are none */
     size_t n_rationales;
     size_t *rationales; /* [n_rationales]: indexes in the record's list */
-    /* What the encoder reads: the query or the rationales, then the passages. */
+    /* What the encoder reads: the query or the rationales, n_first of them, then the passages. A
+     * cross-encoder reads the passages, each with the query. */
     struct text *texts;
-    size_t n_texts;
+    size_t n_texts, n_first;
     size_t n_embedded;
-    float *vectors; /* [n_texts][dim]; NULL until the first is there, so that few records have it */
+    float
+        *vectors; /* [n_texts][width]; NULL until the first is there, so that few records have it */
     bool *truncated; /* [n_texts]; likewise */
 };
 
 static bool wants_rationales(const struct reranker *reranker)
 {
-    return reranker->method != RERANK_QUERY && reranker->method != RERANK_BM25;
+    return reranker->method == RERANK_METEORA || reranker->method == RERANK_PAIR ||
+           reranker->method == RERANK_POOL;
 }
 
 static bool is_blank(struct text text)
@@ -52,19 +56,28 @@ static void keep_rationales(struct reranking *r, struct text *list, size_t n)
     }
 }
 
-/* texts: the query, or the rationales where they count, and the passages. */
-static void gather_texts(struct reranking *r, const struct text *rationales)
+/* Floats that a text becomes. */
+static size_t width(const struct reranker *reranker)
 {
-    const size_t n_first = r->n_rationales > 0 ? r->n_rationales : 1;
+    return reranker->cross ? 1 : (size_t)encoder_dim(reranker->encoder);
+}
 
-    r->n_texts = n_first + r->passages.n;
+/* texts: the query, or the rationales where they count, and the passages. */
+static void gather_texts(const struct reranker *reranker, struct reranking *r,
+                         const struct text *rationales)
+{
+    if (r->n_rationales > 0)
+        r->n_first = r->n_rationales;
+    else
+        r->n_first = reranker->cross ? 0 : 1;
+    r->n_texts = r->n_first + r->passages.n;
     r->texts = memory_zeroed(r->n_texts, sizeof(*r->texts));
     if (r->n_rationales > 0)
-        memcpy(r->texts, rationales, n_first * sizeof(*r->texts));
-    else
+        memcpy(r->texts, rationales, r->n_first * sizeof(*r->texts));
+    else if (r->n_first > 0)
         r->texts[0] = r->query;
     for (size_t i = 0; i < r->passages.n; i++)
-        r->texts[n_first + i] = r->passages.list[i].text;
+        r->texts[r->n_first + i] = r->passages.list[i].text;
 }
 
 static bool read_rationales(const struct reranker *reranker, struct reranking *r,
@@ -86,7 +99,7 @@ static bool read_rationales(const struct reranker *reranker, struct reranking *r
                          r->n_rationales, r->passages.n, RERANKER_MAX_SIMILARITIES);
     }
     if (ok && reranker->method != RERANK_BM25 && r->passages.n > 0)
-        gather_texts(r, list);
+        gather_texts(reranker, r, list);
     free(list);
     return ok;
 }
@@ -155,74 +168,130 @@ void *reranker_next(struct reranker *reranker)
     return r->owner;
 }
 
-/* The next texts of the queue, up to a batch; how many. */
-static size_t next_texts(const struct reranker *reranker, struct text *texts)
-{
-    size_t n = 0;
+/* What one call of embed takes out of the queue, and what came of it. */
+struct step {
+    size_t n;
+    struct text *texts;
+    enum encoder_role *roles;
+    struct text_pair *pairs; /* in place of texts and roles */
+    float *vectors;          /* [n][width] */
+    int32_t *n_tokens;
+};
 
-    for (const struct reranking *r = reranker->first; r && n < reranker->batch; r = r->next)
-        for (size_t t = r->n_embedded; t < r->n_texts && n < reranker->batch; t++)
-            texts[n++] = r->texts[t];
-    return n;
+static void step_init(struct step *step, const struct reranker *reranker)
+{
+    const size_t most = reranker->batch;
+
+    *step = (struct step){0};
+    if (reranker->cross) {
+        step->pairs = memory_zeroed(most, sizeof(*step->pairs));
+    } else {
+        step->texts = memory_zeroed(most, sizeof(*step->texts));
+        step->roles = memory_zeroed(most, sizeof(*step->roles));
+    }
+    step->vectors = memory_zeroed(most * width(reranker), sizeof(*step->vectors));
+    step->n_tokens = memory_zeroed(most, sizeof(*step->n_tokens));
 }
 
-/* Hands the vectors out in the order of next_texts. */
-static void take_vectors(struct reranker *reranker, const float *vectors, const int32_t *n_tokens,
-                         size_t n)
+static void step_release(struct step *step)
 {
-    const size_t dim = (size_t)encoder_dim(reranker->encoder);
-    const int32_t most = encoder_max_tokens(reranker->encoder);
+    free(step->texts);
+    free(step->roles);
+    free(step->pairs);
+    free(step->vectors);
+    free(step->n_tokens);
+}
+
+/* The next texts of the queue, up to a batch. */
+static void take_texts(struct step *step, const struct reranker *reranker)
+{
+    for (const struct reranking *r = reranker->first; r && step->n < reranker->batch; r = r->next) {
+        for (size_t t = r->n_embedded; t < r->n_texts && step->n < reranker->batch; t++) {
+            const size_t at = step->n++;
+
+            if (reranker->cross) {
+                step->pairs[at] = (struct text_pair){r->query, r->texts[t]};
+            } else {
+                step->texts[at] = r->texts[t];
+                step->roles[at] = t < r->n_first ? ENCODER_QUERY : ENCODER_DOCUMENT;
+            }
+        }
+    }
+}
+
+/* Hands the vectors out in the order of take_texts. */
+static void give_vectors(struct reranker *reranker, const struct step *step)
+{
+    const size_t dim = width(reranker);
+    const int32_t most = reranker->cross ? cross_encoder_max_tokens(reranker->cross)
+                                         : encoder_max_tokens(reranker->encoder);
     size_t done = 0;
 
-    for (struct reranking *r = reranker->first; done < n; r = r->next) {
+    for (struct reranking *r = reranker->first; done < step->n; r = r->next) {
         if (!r->vectors) {
             r->vectors = memory_zeroed(r->n_texts * dim, sizeof(*r->vectors));
             r->truncated = memory_zeroed(r->n_texts, sizeof(*r->truncated));
         }
-        for (; r->n_embedded < r->n_texts && done < n; done++) {
+        for (; r->n_embedded < r->n_texts && done < step->n; done++) {
             const size_t t = r->n_embedded++;
+            const int32_t n_tokens = step->n_tokens[done];
 
-            memcpy(r->vectors + t * dim, vectors + done * dim, dim * sizeof(*vectors));
-            r->truncated[t] = n_tokens[done] > most;
+            memcpy(r->vectors + t * dim, step->vectors + done * dim, dim * sizeof(*r->vectors));
+            r->truncated[t] = n_tokens > most;
             reranker->done.n_truncated += r->truncated[t];
-            reranker->done.n_tokens += (size_t)(r->truncated[t] ? most : n_tokens[done]);
+            reranker->done.n_tokens += (size_t)(r->truncated[t] ? most : n_tokens);
         }
     }
 }
 
 bool reranker_embed(struct reranker *reranker, struct status *status)
 {
-    const size_t dim = (size_t)encoder_dim(reranker->encoder);
-    struct text *texts = memory_zeroed(reranker->batch, sizeof(*texts));
-    float *vectors = memory_zeroed(reranker->batch * dim, sizeof(*vectors));
-    int32_t *n_tokens = memory_zeroed(reranker->batch, sizeof(*n_tokens));
-    const size_t n = next_texts(reranker, texts);
-    const bool ok = encoder_embed(reranker->encoder, texts, n, vectors, n_tokens, status);
+    struct step step;
+    bool ok;
 
+    step_init(&step, reranker);
+    take_texts(&step, reranker);
+    ok = reranker->cross ? cross_encoder_score(reranker->cross, step.pairs, step.n, step.vectors,
+                                               step.n_tokens, status)
+                         : encoder_embed(reranker->encoder, step.texts, step.roles, step.n,
+                                         step.vectors, step.n_tokens, status);
     if (ok)
-        take_vectors(reranker, vectors, n_tokens, n);
-    free(texts);
-    free(vectors);
-    free(n_tokens);
+        give_vectors(reranker, &step);
+    step_release(&step);
     return ok;
 }
 
-/* similarity[n_rationales][n], and pooled[n]: the cosine of each passage with the rationales' mean,
- * or with the query where there are none. False: a vector is not finite. */
+/* similarity[n_rationales][n], and pooled[n]: each passage's with the rationales' mean, or with the
+ * query where there are none; cosines, or as the encoder wants it. False: a number is not finite.
+ */
 static bool compare_vectors(const struct reranker *reranker, const struct reranking *r,
                             double *similarity, double *pooled)
 {
     const size_t dim = (size_t)encoder_dim(reranker->encoder);
-    const size_t n_first = r->n_texts - r->passages.n;
-    const float *passages = r->vectors + n_first * dim;
+    const float *passages = r->vectors + r->n_first * dim;
+    bool (*const compare)(const float *, size_t, const float *, size_t, size_t, double *) =
+        encoder_similarity(reranker->encoder) == SBERT_DOT ? similarity_products
+                                                           : similarity_cosines;
     float *mean = memory_zeroed(dim, sizeof(*mean));
     bool finite;
 
-    similarity_mean(r->vectors, n_first, dim, mean); /* of one vector: itself */
-    finite = similarity_cosines(mean, 1, passages, r->passages.n, dim, pooled) &&
-             (r->n_rationales == 0 || similarity_cosines(r->vectors, r->n_rationales, passages,
-                                                         r->passages.n, dim, similarity));
+    similarity_mean(r->vectors, r->n_first, dim, mean); /* of one vector: itself */
+    finite = compare(mean, 1, passages, r->passages.n, dim, pooled) &&
+             (r->n_rationales == 0 ||
+              compare(r->vectors, r->n_rationales, passages, r->passages.n, dim, similarity));
     free(mean);
+    return finite;
+}
+
+/* The logits as they are. False: one is not finite. */
+static bool take_logits(const struct reranking *r, double *pooled)
+{
+    bool finite = true;
+
+    for (size_t i = 0; i < r->passages.n; i++) {
+        pooled[i] = (double)r->vectors[i];
+        finite = finite && isfinite(pooled[i]);
+    }
     return finite;
 }
 
@@ -246,17 +315,28 @@ static bool fill_scores(const struct reranker *reranker, const struct reranking 
         count_bm25(r, pooled);
         return true;
     }
-    if (!compare_vectors(reranker, r, similarity, pooled))
-        return record_fail(r->record, status, "not_finite", "passages",
-                           "an embedding is not finite");
-    return true;
+    if (reranker->method == RERANK_CROSS)
+        return take_logits(r, pooled) ||
+               record_fail(r->record, status, "not_finite", "passages", "a score is not finite");
+    return compare_vectors(reranker, r, similarity, pooled) ||
+           record_fail(r->record, status, "not_finite", "passages", "an embedding is not finite");
 }
 
 static enum via pooled_is(const struct reranker *reranker, const struct reranking *r)
 {
     if (reranker->method == RERANK_BM25)
         return VIA_BM25;
+    if (reranker->method == RERANK_CROSS)
+        return VIA_CROSS;
     return r->n_rationales == 0 ? VIA_QUERY : VIA_POOL;
+}
+
+/* NULL: none. */
+static const char *model_name(const struct reranker *reranker)
+{
+    if (reranker->cross)
+        return cross_encoder_name(reranker->cross);
+    return reranker->encoder ? encoder_name(reranker->encoder) : NULL;
 }
 
 static void write_members(struct reranker *reranker, const struct reranking *r,
@@ -264,14 +344,13 @@ static void write_members(struct reranker *reranker, const struct reranking *r,
 {
     struct neighbours neighbours = {0};
     struct meteora meteora;
-    const size_t n_first = r->n_texts - (r->n_texts > 0 ? r->passages.n : 0);
     struct evidence evidence = {
         .passages = &r->passages,
         .scores = scores,
         .meteora = &meteora,
-        .truncated = r->n_texts > 0 ? r->truncated + n_first : NULL,
+        .truncated = r->n_texts > 0 ? r->truncated + r->n_first : NULL,
         .method = reranker_methods[reranker->method],
-        .encoder = reranker->encoder ? encoder_name(reranker->encoder) : NULL,
+        .encoder = model_name(reranker),
         .query_alone = r->query_alone,
     };
 
@@ -345,9 +424,9 @@ void reranker_stats(const struct reranker *reranker, struct buf *members)
     json_write_uint(members, reranker->done.n_selected);
     json_write_name(members, "without_rationales");
     json_write_uint(members, reranker->done.n_query_alone);
-    if (reranker->encoder) {
+    if (model_name(reranker)) {
         json_write_name(members, "encoder");
-        json_write_string(members, text_of(encoder_name(reranker->encoder)));
+        json_write_string(members, text_of(model_name(reranker)));
         json_write_name(members, "encoder_tokens");
         json_write_uint(members, reranker->done.n_tokens);
         json_write_name(members, "truncated");

@@ -5,12 +5,16 @@
  *   next     the first record of the queue, once all its texts are embedded
  *   finish   similarities -> selection -> JSON members
  *
+ * A cross-encoder reads each passage together with the query; then a "text" here is such a pair,
+ * and "embedding" it gives its score.
+ *
  * With method bm25, and for records without passages, there is nothing to embed: finish follows
  * begin.
  */
 #ifndef RANK_RERANKER_H
 #define RANK_RERANKER_H
 
+#include "model/cross_encoder.h"
 #include "model/encoder.h"
 #include "rank/cut.h"
 #include "rank/passages.h"
@@ -23,6 +27,7 @@ enum rerank_method {
     RERANK_PAIR,    /* each rationale's best passage */
     RERANK_POOL,    /* the mean of the rationales, cut */
     RERANK_QUERY,   /* the query's own embedding, cut */
+    RERANK_CROSS,   /* the cross-encoder's logit of query and passage, cut */
     RERANK_BM25,    /* the query's words, cut; no encoder */
 };
 
@@ -34,7 +39,8 @@ struct reranker {
     struct cut cut; /* zeroed: elbow */
     size_t window;
     size_t batch;                   /* texts that one call of embed takes */
-    struct encoder *encoder;        /* the caller's; NULL with bm25 */
+    struct encoder *encoder;        /* the caller's; NULL with bm25 and cross */
+    struct cross_encoder *cross;    /* the caller's, of one label; NULL but with cross */
     struct reranking *first, *last; /* the queue */
     struct {                        /* what was done, for --stats */
         size_t n_passages;

@@ -39,6 +39,20 @@ bool similarity_cosines(const float *a, size_t n_a, const float *b, size_t n_b, 
     return finite;
 }
 
+bool similarity_products(const float *a, size_t n_a, const float *b, size_t n_b, size_t dim,
+                         double *products)
+{
+    bool finite = true;
+
+    for (size_t i = 0; i < n_a; i++) {
+        for (size_t j = 0; j < n_b; j++) {
+            products[i * n_b + j] = dot(a + i * dim, b + j * dim, dim);
+            finite = finite && isfinite(products[i * n_b + j]);
+        }
+    }
+    return finite;
+}
+
 void similarity_mean(const float *rows, size_t n, size_t dim, float *mean)
 {
     for (size_t k = 0; k < dim; k++) {

@@ -225,7 +225,7 @@ static void bench_embed(const char *path, const char *texts_path)
         const double start = now();
         double tokens = 0;
 
-        need(encoder_embed(encoder, texts, (size_t)n, out, n_tokens, &status), &status);
+        need(encoder_embed(encoder, texts, NULL, (size_t)n, out, n_tokens, &status), &status);
         for (int i = 0; i < n; i++)
             tokens += n_tokens[i] < encoder_max_tokens(encoder) ? n_tokens[i]
                                                                 : encoder_max_tokens(encoder);

@@ -275,7 +275,7 @@ double golden_least_cosine(const struct golden_device *d, const char *folder, co
 
     for (size_t i = 0; i < n_rows; i++)
         texts[i] = golden_text(json_array_get(rows, i), "text");
-    golden_need(encoder_embed(encoder, texts, n_rows, vectors, n_tokens, &status), "embed",
+    golden_need(encoder_embed(encoder, texts, NULL, n_rows, vectors, n_tokens, &status), "embed",
                 &status);
     for (size_t i = 0; i < n_rows; i++) {
         const json_t *row = json_array_get(rows, i);

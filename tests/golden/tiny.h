@@ -8,7 +8,9 @@
  *
  *   mistral-f32/ mistral-f16/ mistral-bf16/   grouped queries, head_dim beside dim / heads, untied
  *   llama-f32/                                tied, config.json as transformers 5 spells it
- *   bert-f32/                                 sentence-transformers folder with a vocab.txt
+ *   bert-f32/ bert-{cls-bf16,max-f16,unpooled}/  sentence-transformers folders with a vocab.txt
+ *   bert-plain/                               a BertModel alone
+ *   cross-f32/ cross-3-bf16/                  BertForSequenceClassification of 1 and 3 labels
  *   llama-{f32,f16,q8_0,q4_0,q4_1}.gguf       byte-level BPE inside; f16 has its own output tensor
  */
 #ifndef GOLDEN_TINY_H
@@ -49,6 +51,15 @@ struct tiny_model {
     int n_tensors;
 };
 
+/* tiny_values.c: one more tensor of a model, its name by format; cols 0: a vector of `rows` values.
+ */
+struct tiny_tensor *tiny_add(struct tiny_model *model, enum tiny_type type, int64_t rows,
+                             int64_t cols, double scale, const char *format, ...)
+    __attribute__((format(printf, 6, 7)));
+
+/* The scale of a weight with so many inputs: unit gain keeps the variance of what goes through. */
+double tiny_gain(double gain, int n_inputs);
+
 /* tiny_values.c: the bytes of a tensor; the caller frees. Ends the program when out of memory. */
 uint8_t *tiny_tensor_bytes(const struct tiny_tensor *tensor, size_t *size);
 const char *tiny_type_name(enum tiny_type type); /* as safetensors spells it */
@@ -66,6 +77,9 @@ struct tiny_shape {
 void tiny_write_gguf(const char *path, const struct tiny_model *model,
                      const struct tiny_shape *shape);
 int tiny_gguf_vocab_size(void);
+
+/* tiny_bert.c */
+void tiny_write_berts(const char *dir);
 
 /* tiny_models.c: every model above, into `dir`, which must exist. */
 void tiny_write_all(const char *dir);

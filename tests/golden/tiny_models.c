@@ -1,55 +1,15 @@
 #include "tests/golden/tiny.h"
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/hash.h"
-
-static struct tiny_tensor *add(struct tiny_model *m, enum tiny_type type, int64_t rows,
-                               int64_t cols, double scale, const char *format, ...)
-    __attribute__((format(printf, 6, 7)));
-
-/* cols 0: a vector of `rows` values. */
-static struct tiny_tensor *add(struct tiny_model *m, enum tiny_type type, int64_t rows,
-                               int64_t cols, double scale, const char *format, ...)
-{
-    struct tiny_tensor *t = &m->tensors[m->n_tensors];
-    struct buf seed = {0};
-    va_list args;
-
-    if (m->n_tensors++ == TINY_MAX_TENSORS)
-        abort();
-    va_start(args, format);
-    vsnprintf(t->name, sizeof(t->name), format, args);
-    va_end(args);
-    buf_printf(&seed, "%s/%s", m->name, t->name);
-    t->key = hash64(seed.data, seed.len);
-    buf_release(&seed);
-    t->type = type;
-    t->n_dims = cols ? 2 : 1;
-    t->shape[0] = rows;
-    t->shape[1] = cols ? cols : 1;
-    t->scale = scale;
-    return t;
-}
-
-/* Weights of unit gain keep the variance of what goes through them. */
-static double gain(double g, int n_inputs)
-{
-    double root = 1; /* Newton ends at the same bits everywhere */
-
-    for (int i = 0; i < 40; i++)
-        root = (root + n_inputs / root) / 2;
-    return g / root;
-}
 
 static void add_norm(struct tiny_model *m, enum tiny_type type, int dim, const char *name)
 {
-    add(m, type, dim, 0, 0.25, "%s", name)->offset = 1;
+    tiny_add(m, type, dim, 0, 0.25, "%s", name)->offset = 1;
 }
 
 /* The names of one layer's tensors: %d is the layer. */
@@ -101,9 +61,9 @@ static void add_layer(struct tiny_model *m, const struct names *names, enum tiny
     snprintf(norm, sizeof(norm), "%s%d.%s.weight", names->prefix, layer, names->ffn_norm);
     add_norm(m, norm_type, s->dim, norm);
     for (size_t i = 0; i < sizeof(linears) / sizeof(linears[0]); i++) {
-        struct tiny_tensor *t =
-            add(m, type, linears[i].rows, linears[i].cols, gain(linears[i].gain, linears[i].cols),
-                "%s%d.%s.weight", names->prefix, layer, linears[i].name);
+        struct tiny_tensor *t = tiny_add(m, type, linears[i].rows, linears[i].cols,
+                                         tiny_gain(linears[i].gain, linears[i].cols),
+                                         "%s%d.%s.weight", names->prefix, layer, linears[i].name);
 
         t->interleaved_heads = gguf ? linears[i].heads : 0;
     }
@@ -119,16 +79,16 @@ static void add_decoder(struct tiny_model *m, const struct names *names, enum ti
     snprintf(name, sizeof(name), "%s.weight", names->norm);
     add_norm(m, norm_type, s->dim, name);
     /* A tied head reads logits of about this spread times sqrt(dim) off the normed stream. */
-    const double embed_scale = head_type == TINY_NONE ? gain(2.5, s->dim) : 0.5;
+    const double embed_scale = head_type == TINY_NONE ? tiny_gain(2.5, s->dim) : 0.5;
     const uint64_t embed_key =
-        add(m, embed_type, s->vocab_size, s->dim, embed_scale, "%s.weight", names->embed)->key;
+        tiny_add(m, embed_type, s->vocab_size, s->dim, embed_scale, "%s.weight", names->embed)->key;
 
     if (head_type != TINY_NONE) {
-        struct tiny_tensor *head =
-            add(m, head_type, s->vocab_size, s->dim, gain(1.5, s->dim), "%s.weight", names->head);
+        struct tiny_tensor *head = tiny_add(m, head_type, s->vocab_size, s->dim,
+                                            tiny_gain(1.5, s->dim), "%s.weight", names->head);
 
         head->planted_key = embed_key;
-        head->planted_scale = gain(2, s->dim);
+        head->planted_scale = tiny_gain(2, s->dim);
     }
     for (int layer = 0; layer < s->n_layers; layer++)
         add_layer(m, names, type, norm_type, s, layer);
@@ -211,126 +171,6 @@ static void write_gguf(const char *dir, const char *name, enum tiny_type embed_t
     free(m);
 }
 
-static void add_bert_linear(struct tiny_model *m, int out, int in, double g, const char *name)
-{
-    add(m, TINY_F32, out, in, gain(g, in), "%s.weight", name);
-    add(m, TINY_F32, out, 0, 0.2, "%s.bias", name);
-}
-
-static void add_bert_norm(struct tiny_model *m, int dim, const char *name)
-{
-    add(m, TINY_F32, dim, 0, 0.25, "%s.weight", name)->offset = 1;
-    add(m, TINY_F32, dim, 0, 0.1, "%s.bias", name);
-}
-
-static void add_bert(struct tiny_model *m, const struct tiny_shape *s)
-{
-    static const char *const linears[] = {"attention.self.query", "attention.self.key",
-                                          "attention.self.value", "attention.output.dense"};
-    char name[64];
-
-    /* Old checkpoints carry this one; a reader has to step over it. */
-    add(m, TINY_I64, 1, s->max_seq_len, 0, "embeddings.position_ids");
-    add(m, TINY_F32, s->vocab_size, s->dim, 1, "embeddings.word_embeddings.weight");
-    add(m, TINY_F32, s->max_seq_len, s->dim, 0.5, "embeddings.position_embeddings.weight");
-    add(m, TINY_F32, 2, s->dim, 0.5, "embeddings.token_type_embeddings.weight");
-    add_bert_norm(m, s->dim, "embeddings.LayerNorm");
-    for (int layer = 0; layer < s->n_layers; layer++) {
-        for (int i = 0; i < 4; i++) {
-            snprintf(name, sizeof(name), "encoder.layer.%d.%s", layer, linears[i]);
-            add_bert_linear(m, s->dim, s->dim, i < 2 ? 1.4 : 1, name);
-        }
-        snprintf(name, sizeof(name), "encoder.layer.%d.attention.output.LayerNorm", layer);
-        add_bert_norm(m, s->dim, name);
-        snprintf(name, sizeof(name), "encoder.layer.%d.intermediate.dense", layer);
-        add_bert_linear(m, s->ffn_dim, s->dim, 1.2, name);
-        snprintf(name, sizeof(name), "encoder.layer.%d.output.dense", layer);
-        add_bert_linear(m, s->dim, s->ffn_dim, 1.2, name);
-        snprintf(name, sizeof(name), "encoder.layer.%d.output.LayerNorm", layer);
-        add_bert_norm(m, s->dim, name);
-    }
-    add_bert_linear(m, s->dim, s->dim, 1, "pooler.dense");
-}
-
-static int bert_vocabulary(struct buf *out)
-{
-    static const char *const words[] = {
-        "[PAD]",        "[UNK]",    "[CLS]",     "[SEP]", "[MASK]", "the",      "of",
-        "and",          "a",        "in",        "to",    "is",     "blood",    "pressure",
-        "heart",        "fever",    "##ing",     "##ed",  "##es",   "##er",     "##tion",
-        "##itis",       "hyper",    "##tension", "pain",  "acute",  "dose",     "cardio",
-        "##my",         "##opathy", "what",      "treat", "##ment", "risk",     "with",
-        "for",          "patient",  "drug",      "##ol",  "##in",   "\xCE\xB2", "\xE8\xA1\x80",
-        "\xE5\xBF\x83",
-    };
-    static const char punctuation[] = ".,;:!?()[]/-+%'\"";
-    int n = 0;
-
-    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++, n++)
-        buf_printf(out, "%s\n", words[i]);
-    for (size_t i = 0; i < sizeof(punctuation) - 1; i++, n++)
-        buf_printf(out, "%c\n", punctuation[i]);
-    for (int i = 0; i < 10; i++, n += 2)
-        buf_printf(out, "%d\n##%d\n", i, i);
-    for (char c = 'b'; c <= 'z'; c++, n += 2) /* 'a' is a word above, and '##a' is absent */
-        buf_printf(out, "%c\n##%c\n", c, c);
-    return n;
-}
-
-static void write_bert(const char *dir)
-{
-    struct tiny_shape s = {48, 2, 3, 3, 16, 90, 0, 64};
-    struct tiny_model *m = memset(malloc(sizeof(*m)), 0, sizeof(*m));
-    struct buf vocabulary = {0}, config = {0};
-    char path[4096], pooling[4096];
-
-    m->name = "bert";
-    s.vocab_size = bert_vocabulary(&vocabulary);
-    add_bert(m, &s);
-    buf_printf(&config,
-               "{\n  \"architectures\": [\"BertModel\"],\n  \"model_type\": \"bert\",\n"
-               "  \"attention_probs_dropout_prob\": 0.1,\n  \"hidden_dropout_prob\": 0.1,\n"
-               "  \"gradient_checkpointing\": false,\n  \"hidden_act\": \"gelu\",\n"
-               "  \"hidden_size\": %d,\n  \"initializer_range\": 0.02,\n"
-               "  \"intermediate_size\": %d,\n  \"layer_norm_eps\": 1e-12,\n"
-               "  \"max_position_embeddings\": %d,\n  \"num_attention_heads\": %d,\n"
-               "  \"num_hidden_layers\": %d,\n  \"pad_token_id\": 0,\n"
-               "  \"position_embedding_type\": \"absolute\",\n"
-               "  \"transformers_version\": \"4.8.2\",\n  \"type_vocab_size\": 2,\n"
-               "  \"use_cache\": true,\n  \"vocab_size\": %d\n}\n",
-               s.dim, s.ffn_dim, s.max_seq_len, s.n_heads, s.n_layers, s.vocab_size);
-    tiny_make_dir(dir, "bert-f32", path, sizeof(path));
-    tiny_write_text(path, "config.json", config.data);
-    tiny_write_text(path, "vocab.txt", vocabulary.data);
-    tiny_write_text(path, "tokenizer_config.json",
-                    "{\"do_lower_case\": true, \"unk_token\": \"[UNK]\", \"sep_token\": \"[SEP]\","
-                    " \"pad_token\": \"[PAD]\", \"cls_token\": \"[CLS]\","
-                    " \"mask_token\": \"[MASK]\", \"tokenize_chinese_chars\": true,"
-                    " \"strip_accents\": null, \"model_max_length\": 64,"
-                    " \"tokenizer_class\": \"BertTokenizer\"}\n");
-    tiny_write_text(path, "sentence_bert_config.json",
-                    "{\n  \"max_seq_length\": 40,\n  \"do_lower_case\": false\n}\n");
-    tiny_write_text(path, "modules.json",
-                    "[\n"
-                    "  {\"idx\": 0, \"name\": \"0\", \"path\": \"\","
-                    " \"type\": \"sentence_transformers.models.Transformer\"},\n"
-                    "  {\"idx\": 1, \"name\": \"1\", \"path\": \"1_Pooling\","
-                    " \"type\": \"sentence_transformers.models.Pooling\"},\n"
-                    "  {\"idx\": 2, \"name\": \"2\", \"path\": \"2_Normalize\","
-                    " \"type\": \"sentence_transformers.models.Normalize\"}\n]\n");
-    tiny_make_dir(path, "1_Pooling", pooling, sizeof(pooling));
-    tiny_write_text(pooling, "config.json",
-                    "{\n  \"word_embedding_dimension\": 48,\n"
-                    "  \"pooling_mode_cls_token\": false,\n"
-                    "  \"pooling_mode_mean_tokens\": true,\n"
-                    "  \"pooling_mode_max_tokens\": false,\n"
-                    "  \"pooling_mode_mean_sqrt_len_tokens\": false\n}\n");
-    tiny_write_safetensors(path, m);
-    buf_release(&vocabulary);
-    buf_release(&config);
-    free(m);
-}
-
 void tiny_write_all(const char *dir)
 {
     write_mistral(dir, "mistral-f32", TINY_F32, "float32");
@@ -342,5 +182,5 @@ void tiny_write_all(const char *dir)
     write_gguf(dir, "llama-q8_0.gguf", TINY_Q8_0, TINY_Q8_0, TINY_NONE);
     write_gguf(dir, "llama-q4_0.gguf", TINY_F16, TINY_Q4_0, TINY_Q8_0);
     write_gguf(dir, "llama-q4_1.gguf", TINY_Q8_0, TINY_Q4_1, TINY_NONE);
-    write_bert(dir);
+    tiny_write_berts(dir);
 }

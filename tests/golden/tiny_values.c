@@ -1,10 +1,14 @@
 #include "tests/golden/tiny.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/float16.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/rng.h"
 
@@ -209,4 +213,36 @@ uint8_t *tiny_tensor_bytes(const struct tiny_tensor *t, size_t *size)
     free(row);
     *size = (size_t)n_rows * row_bytes;
     return bytes;
+}
+
+struct tiny_tensor *tiny_add(struct tiny_model *m, enum tiny_type type, int64_t rows, int64_t cols,
+                             double scale, const char *format, ...)
+{
+    struct tiny_tensor *t = &m->tensors[m->n_tensors];
+    struct buf seed = {0};
+    va_list args;
+
+    if (m->n_tensors++ == TINY_MAX_TENSORS)
+        abort();
+    va_start(args, format);
+    vsnprintf(t->name, sizeof(t->name), format, args);
+    va_end(args);
+    buf_printf(&seed, "%s/%s", m->name, t->name);
+    t->key = hash64(seed.data, seed.len);
+    buf_release(&seed);
+    t->type = type;
+    t->n_dims = cols ? 2 : 1;
+    t->shape[0] = rows;
+    t->shape[1] = cols ? cols : 1;
+    t->scale = scale;
+    return t;
+}
+
+double tiny_gain(double g, int n_inputs)
+{
+    double root = 1; /* Newton ends at the same bits everywhere */
+
+    for (int i = 0; i < 40; i++)
+        root = (root + n_inputs / root) / 2;
+    return g / root;
 }

@@ -62,7 +62,8 @@ static void embed(const struct fixture *f, const struct text *texts, size_t n, f
 {
     struct status status = {0};
 
-    golden_need(encoder_embed(f->encoder, texts, n, out, n_tokens, &status), "embed", &status);
+    golden_need(encoder_embed(f->encoder, texts, NULL, n, out, n_tokens, &status), "embed",
+                &status);
 }
 
 static void check_one_result(int kernels)
