@@ -33,6 +33,7 @@ struct sequence *sequence_open(const struct request *r, const struct tokenizer *
             memory_zeroed((size_t)n_logprobs * (size_t)n_alternatives, sizeof(*s->alternatives));
     if (!r->score && tokenizer) {
         detokenizer_init(&s->detokenizer, tokenizer, false);
+        detokenizer_go_on(&s->detokenizer); /* behind the prompt */
         buf_reserve(&s->text, (size_t)n_new * BYTES_PER_TOKEN);
     }
     return s;

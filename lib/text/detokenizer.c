@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define REPLACEMENT "\xEF\xBF\xBD" /* U+FFFD */
 
 void detokenizer_init(struct detokenizer *detokenizer, const struct tokenizer *tokenizer,
@@ -41,14 +43,26 @@ static bool continues(const char *held, size_t n, unsigned char byte)
     return byte >= 0x80 && byte <= 0xBF;
 }
 
-static void push_byte(struct detokenizer *d, char byte, struct buf *out)
+static void put_replacements(struct buf *out, size_t n)
 {
-    if (d->n_held > 0 && !continues(d->held, d->n_held, (unsigned char)byte)) {
+    for (size_t i = 0; i < n; i++)
         buf_append_string(out, REPLACEMENT);
-        d->n_held = 0;
-    }
+}
+
+/* The held bytes will not become a character. */
+static void give_up(struct detokenizer *d, enum tokenizer_damage damage, struct buf *out)
+{
+    put_replacements(out, damage == TOKENIZER_DAMAGE_PART ? 1 : d->n_held);
+    d->n_held = 0;
+}
+
+static void push_byte(struct detokenizer *d, char byte, enum tokenizer_damage damage,
+                      struct buf *out)
+{
+    if (d->n_held > 0 && !continues(d->held, d->n_held, (unsigned char)byte))
+        give_up(d, damage, out);
     if (d->n_held == 0 && sequence_length((unsigned char)byte) == 0) {
-        buf_append_string(out, REPLACEMENT);
+        put_replacements(out, 1);
         return;
     }
     d->held[d->n_held++] = byte;
@@ -56,6 +70,42 @@ static void push_byte(struct detokenizer *d, char byte, struct buf *out)
         buf_append(out, d->held, d->n_held);
         d->n_held = 0;
     }
+}
+
+/* The first n held bytes: text if that is what they are, else U+FFFD for each. */
+static void put_run(struct detokenizer *d, size_t n, struct buf *out)
+{
+    const struct text run = {d->held, n};
+
+    if (utf8_first_bad(run) == n)
+        buf_append_text(out, run);
+    else
+        put_replacements(out, n);
+    d->n_held -= n;
+    memmove(d->held, d->held + n, d->n_held);
+}
+
+static void push_run_byte(struct detokenizer *d, char byte, struct buf *out)
+{
+    if (d->n_held == sizeof(d->held)) {
+        size_t n = d->n_held; /* up to the last character's first byte */
+
+        while (n > d->n_held - 4 && ((unsigned char)d->held[n - 1] & 0xC0) == 0x80)
+            n--;
+        put_run(d, n > 1 && (unsigned char)d->held[n - 1] >= 0xC2 ? n - 1 : d->n_held, out);
+    }
+    d->held[d->n_held++] = byte;
+}
+
+/* What is held, at the end of a run of byte tokens. */
+static void end_run(struct detokenizer *d, enum tokenizer_damage damage, struct buf *out)
+{
+    if (d->n_held == 0)
+        return;
+    if (damage == TOKENIZER_DAMAGE_RUN)
+        put_run(d, d->n_held, out);
+    else
+        give_up(d, damage, out);
 }
 
 /* Does this piece follow the word before it without a space? tokenizers' "cleanup". */
@@ -81,24 +131,87 @@ static void push_word(struct detokenizer *d, struct text piece, struct buf *out)
     buf_append_text(out, piece);
 }
 
+/* The first token without its spaces. */
+static void put_unspaced(struct text bytes, struct buf *out)
+{
+    for (size_t i = 0; i < bytes.len; i++) {
+        if (bytes.ptr[i] != ' ')
+            buf_append_char(out, bytes.ptr[i]);
+    }
+}
+
+/* A piece of a Metaspace vocabulary, which may begin the text. */
+static void push_piece(struct detokenizer *d, struct text bytes, struct buf *out)
+{
+    const enum tokenizer_lead lead = tokenizer_lead(d->tokenizer);
+
+    if (d->lead_over || lead == TOKENIZER_LEAD_KEPT) {
+        buf_append_text(out, bytes);
+        return;
+    }
+    if (lead == TOKENIZER_LEAD_TOKEN) {
+        put_unspaced(bytes, out);
+        d->lead_over = true;
+        return;
+    }
+    if (bytes.len > 0 && bytes.ptr[0] == ' ') {
+        bytes.ptr++;
+        bytes.len--;
+        d->lead_over = lead != TOKENIZER_LEAD_ALL;
+    }
+    d->lead_over = d->lead_over || bytes.len > 0;
+    buf_append_text(out, bytes);
+}
+
+static void push_metaspace(struct detokenizer *d, int32_t id, struct text bytes, struct buf *out)
+{
+    const enum tokenizer_damage damage = tokenizer_damage(d->tokenizer);
+
+    if (!tokenizer_is_byte(d->tokenizer, id)) {
+        end_run(d, damage, out);
+        push_piece(d, bytes, out);
+        return;
+    }
+    if (tokenizer_lead(d->tokenizer) == TOKENIZER_LEAD_ONE && !d->lead_over && *bytes.ptr == ' ') {
+        d->lead_over = true; /* Strip looks at the text, not at its tokens */
+        return;
+    }
+    d->lead_over = true;
+    if (damage == TOKENIZER_DAMAGE_RUN)
+        push_run_byte(d, *bytes.ptr, out);
+    else
+        push_byte(d, *bytes.ptr, damage, out);
+}
+
 void detokenizer_push(struct detokenizer *d, int32_t id, struct buf *out)
 {
     const struct text bytes = tokenizer_bytes(d->tokenizer, id);
 
-    if (bytes.len == 0 || (!d->show_control && tokenizer_is_control(d->tokenizer, id)))
+    if (bytes.len == 0)
         return;
+    if (!d->show_control && tokenizer_is_control(d->tokenizer, id)) {
+        if (tokenizer_damage(d->tokenizer) == TOKENIZER_DAMAGE_BYTE) /* SentencePiece sees it */
+            end_run(d, TOKENIZER_DAMAGE_BYTE, out);
+        return;
+    }
     if (tokenizer_is_wordpiece(d->tokenizer)) {
         push_word(d, bytes, out);
+    } else if (tokenizer_is_metaspace(d->tokenizer)) {
+        push_metaspace(d, id, bytes, out);
     } else {
         for (size_t i = 0; i < bytes.len; i++)
-            push_byte(d, bytes.ptr[i], out);
+            push_byte(d, bytes.ptr[i], TOKENIZER_DAMAGE_PART, out);
     }
     d->started = true;
 }
 
+void detokenizer_go_on(struct detokenizer *d)
+{
+    d->lead_over = true;
+}
+
 void detokenizer_flush(struct detokenizer *d, struct buf *out)
 {
-    if (d->n_held > 0)
-        buf_append_string(out, REPLACEMENT);
+    end_run(d, tokenizer_damage(d->tokenizer), out);
     detokenizer_init(d, d->tokenizer, d->show_control);
 }

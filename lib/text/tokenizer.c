@@ -10,6 +10,7 @@
 #include "base/mapped_file.h"
 #include "base/memory.h"
 #include "formats/model_location.h"
+#include "formats/sentencepiece.h"
 #include "text/tokenizer_parts.h"
 
 /* What one encoding at a time needs. */
@@ -18,6 +19,7 @@ struct scratch {
     struct normalizer_scratch normalizer;
     struct splitter_scratch splitter;
     struct byte_level_scratch byte_level;
+    struct metaspace_scratch metaspace;
 };
 
 struct tokenizer_scratches {
@@ -55,6 +57,7 @@ static void free_scratches(struct tokenizer_scratches *all)
 
         all->spare = scratch->next;
         byte_level_scratch_release(&scratch->byte_level);
+        metaspace_scratch_release(&scratch->metaspace);
         normalizer_scratch_release(&scratch->normalizer);
         splitter_scratch_release(&scratch->splitter);
         free(scratch);
@@ -83,6 +86,8 @@ void tokenizer_close(struct tokenizer *tokenizer)
         return;
     byte_level_release(&tokenizer->byte_level);
     wordpiece_release(&tokenizer->wordpiece);
+    metaspace_bpe_release(&tokenizer->metaspace);
+    piece_bytes_release(&tokenizer->piece_bytes);
     added_tokens_release(&tokenizer->added);
     added_tokens_release(&tokenizer->normalized);
     normalizer_release(&tokenizer->normalizer);
@@ -156,6 +161,24 @@ static struct tokenizer *open_gguf_file(const char *path, struct status *status)
     return tokenizer;
 }
 
+/* A folder with a SentencePiece file stands for that file, unless it is named as in a folder for
+ * transformers. */
+static struct tokenizer *open_other_folder(const char *path, struct status *status)
+{
+    static const char name[] = "/tokenizer.model";
+    const size_t n = sizeof(name) - 1;
+    struct tokenizer *tokenizer;
+    struct buf file = {0};
+
+    if (tokenizer_find_sentencepiece(path, &file) &&
+        !(file.len >= n && memcmp(file.data + file.len - n, name, n) == 0))
+        tokenizer = tokenizer_open_sentencepiece(file.data, status);
+    else
+        tokenizer = tokenizer_open_folder(path, status);
+    buf_release(&file);
+    return tokenizer;
+}
+
 /* A folder with a GGUF file and nothing else in it stands for that file. */
 static struct tokenizer *open_folder(const char *path, struct status *status)
 {
@@ -164,18 +187,11 @@ static struct tokenizer *open_folder(const char *path, struct status *status)
     struct tokenizer *tokenizer;
 
     if (!model_location_find(&location, path, &other))
-        return tokenizer_open_folder(path, status);
+        return open_other_folder(path, status);
     tokenizer = location.is_gguf ? open_gguf_file(location.path, status)
                                  : tokenizer_open_folder(path, status);
     model_location_release(&location);
     return tokenizer;
-}
-
-/* SentencePiece's ModelProto begins with its first piece: a field of type 1, its size, and within
- * it the piece's own field 1. */
-static bool is_sentencepiece(const struct mapped_file *file)
-{
-    return file->size > 3 && file->data[0] == 0x0A && file->data[2] == 0x0A;
 }
 
 struct tokenizer *tokenizer_open(const char *path, struct status *status)
@@ -189,25 +205,29 @@ struct tokenizer *tokenizer_open(const char *path, struct status *status)
     if (!mapped_file_open(&file, path, status))
         return NULL;
     gguf = gguf_is(file.data, file.size);
-    sentencepiece = is_sentencepiece(&file);
+    sentencepiece = sentencepiece_is(file.data, file.size);
     json = file.size > 0 && file.data[0] == '{';
     mapped_file_close(&file);
     if (gguf)
         return open_gguf_file(path, status);
     if (json)
         return tokenizer_open_json(path, NULL, status);
-    if (!sentencepiece)
-        return tokenizer_open_vocab_txt(path, NULL, status);
-    status_set(status, STATUS_CONFIG, "%s: tokenizer 'SentencePiece' is not known", path);
-    return NULL;
+    if (sentencepiece)
+        return tokenizer_open_sentencepiece(path, status);
+    return tokenizer_open_vocab_txt(path, NULL, status);
 }
 
-/* Normalised text without added tokens in it. */
+/* Normalised text without added tokens in it; `first`: it begins the text. */
 static bool encode_stretch(const struct tokenizer *t, struct scratch *scratch, struct text text,
-                           struct tokens *out, struct status *status)
+                           bool first, struct tokens *out, struct status *status)
 {
     const struct splitter_pieces *pieces = &scratch->splitter.pieces;
 
+    if (t->kind == TOKENIZER_METASPACE) {
+        metaspace_bpe_encode(&t->metaspace, &scratch->metaspace, text, first || !t->prefix_once,
+                             out);
+        return true;
+    }
     if (t->kind == TOKENIZER_WORDPIECE) {
         wordpiece_encode(&t->wordpiece, text, out);
         return true;
@@ -221,7 +241,7 @@ static bool encode_stretch(const struct tokenizer *t, struct scratch *scratch, s
 
 /* Text as it came, without the added tokens that are found there. */
 static bool encode_raw(const struct tokenizer *t, struct scratch *scratch, struct text text,
-                       unsigned flags, struct tokens *out, struct status *status)
+                       bool first, unsigned flags, struct tokens *out, struct status *status)
 {
     struct added_walk walk = {0};
     struct text before;
@@ -230,10 +250,10 @@ static bool encode_raw(const struct tokenizer *t, struct scratch *scratch, struc
     if (!normalizer_run(&t->normalizer, &scratch->normalizer, &text, status))
         return false;
     if (flags & TOKENIZER_NO_ADDED || t->normalized.trie.n_slots == 0)
-        return encode_stretch(t, scratch, text, out, status);
+        return encode_stretch(t, scratch, text, first, out, status);
     do {
         id = added_tokens_next(&t->normalized, text, &walk, &before);
-        if (!encode_stretch(t, scratch, before, out, status))
+        if (!encode_stretch(t, scratch, before, first && before.ptr == text.ptr, out, status))
             return false;
         if (id >= 0)
             tokens_push(out, id);
@@ -244,15 +264,16 @@ static bool encode_raw(const struct tokenizer *t, struct scratch *scratch, struc
 static bool encode_content(const struct tokenizer *t, struct scratch *scratch, struct text text,
                            unsigned flags, struct tokens *out, struct status *status)
 {
+    const bool begins = !(flags & TOKENIZER_GOES_ON);
     struct added_walk walk = {0};
     struct text before;
     int32_t id;
 
     if (flags & TOKENIZER_NO_ADDED)
-        return encode_raw(t, scratch, text, flags, out, status);
+        return encode_raw(t, scratch, text, begins, flags, out, status);
     do {
         id = added_tokens_next(&t->added, text, &walk, &before);
-        if (!encode_raw(t, scratch, before, flags, out, status))
+        if (!encode_raw(t, scratch, before, begins && before.ptr == text.ptr, flags, out, status))
             return false;
         if (id >= 0)
             tokens_push(out, id);
@@ -433,6 +454,8 @@ struct text tokenizer_bytes(const struct tokenizer *tokenizer, int32_t id)
 {
     if (tokenizer->kind == TOKENIZER_WORDPIECE || !is_token(tokenizer, id))
         return tokenizer_piece(tokenizer, id);
+    if (tokenizer->kind == TOKENIZER_METASPACE)
+        return tokenizer->piece_bytes.texts[id];
     return tokenizer->byte_level.bytes[id];
 }
 
@@ -454,6 +477,27 @@ bool tokenizer_is_wordpiece(const struct tokenizer *tokenizer)
 bool tokenizer_cleans_up(const struct tokenizer *tokenizer)
 {
     return tokenizer->cleanup;
+}
+
+bool tokenizer_is_metaspace(const struct tokenizer *tokenizer)
+{
+    return tokenizer->kind == TOKENIZER_METASPACE;
+}
+
+enum tokenizer_lead tokenizer_lead(const struct tokenizer *tokenizer)
+{
+    return tokenizer->lead;
+}
+
+enum tokenizer_damage tokenizer_damage(const struct tokenizer *tokenizer)
+{
+    return tokenizer->damage;
+}
+
+bool tokenizer_is_byte(const struct tokenizer *tokenizer, int32_t id)
+{
+    return tokenizer->kind == TOKENIZER_METASPACE && is_token(tokenizer, id) &&
+           tokenizer->piece_bytes.is_byte[id];
 }
 
 struct text tokenizer_chat_template(const struct tokenizer *tokenizer)

@@ -1,8 +1,8 @@
 /* Text <-> token ids, as the model's own tokenizer makes them.
  *
- * Known: tokenizer.json (byte-level BPE and WordPiece), byte-level BPE as GGUF carries it
- * (tokenizer.ggml.model gpt2, pre smollm) and a vocab.txt of BERT. Any other is refused by its
- * name.
+ * Known: tokenizer.json (byte-level BPE and WordPiece), SentencePiece (BPE), byte-level BPE as GGUF
+ * carries it (tokenizer.ggml.model gpt2, pre smollm) and a vocab.txt of BERT. Any other is refused
+ * by its name.
  *
  * Text is UTF-8. A malformed byte counts as U+FFFD where its class matters and keeps its value
  * where bytes become tokens, so byte-level encoding followed by decoding gives back any bytes that
@@ -29,12 +29,14 @@ enum tokenizer_flags {
     TOKENIZER_PLAIN = 0,
     TOKENIZER_SPECIAL = 1,  /* BOS, EOS, [CLS], [SEP] as the model's own tokenizer adds them */
     TOKENIZER_NO_ADDED = 2, /* text that spells a control token stays text: for chat turns */
+    TOKENIZER_GOES_ON = 4,  /* the text follows another: it gets no space in front */
 };
 
 enum tokenizer_keep { TOKENIZER_KEEP_HEAD, TOKENIZER_KEEP_TAIL };
 
-/* By content: a folder, a .gguf file, or a bare tokenizer.json or vocab.txt. NULL and a status if
- * it is none of them, is damaged, or is of a kind that we do not know. The caller closes it. */
+/* By content: a folder, a .gguf file, or a bare tokenizer.json, SentencePiece .model or vocab.txt.
+ * NULL and a status if it is none of them, is damaged, or is of a kind that we do not know. The
+ * caller closes it. */
 struct tokenizer *tokenizer_open(const char *path, struct status *status) MUST_CHECK;
 
 /* From the keys of an open file, which may be closed afterwards; `path` is for names in messages.
@@ -98,6 +100,28 @@ bool tokenizer_is_control(const struct tokenizer *tokenizer, int32_t id);
  * out before some punctuation? */
 bool tokenizer_is_wordpiece(const struct tokenizer *tokenizer);
 bool tokenizer_cleans_up(const struct tokenizer *tokenizer);
+
+/* How the first token's space is dropped when decoding. */
+enum tokenizer_lead {
+    TOKENIZER_LEAD_KEPT,
+    TOKENIZER_LEAD_ONE,   /* one space, whatever token it is in: Strip(" ", left 1) */
+    TOKENIZER_LEAD_PIECE, /* one space of the first piece, not of a byte: SentencePiece */
+    TOKENIZER_LEAD_ALL, /* the same of each piece until there is text: SentencePiece, collapsing */
+    TOKENIZER_LEAD_TOKEN, /* all spaces of the first token: the Metaspace decoder */
+};
+
+/* What becomes of byte tokens that are not UTF-8: U+FFFD for each ... */
+enum tokenizer_damage {
+    TOKENIZER_DAMAGE_PART, /* maximal part of a character */
+    TOKENIZER_DAMAGE_BYTE, /* byte: SentencePiece */
+    TOKENIZER_DAMAGE_RUN,  /* byte of the whole run: the ByteFallback decoder */
+};
+
+/* -- for detokenizer.c -- */
+bool tokenizer_is_metaspace(const struct tokenizer *tokenizer);
+enum tokenizer_lead tokenizer_lead(const struct tokenizer *tokenizer);
+enum tokenizer_damage tokenizer_damage(const struct tokenizer *tokenizer);
+bool tokenizer_is_byte(const struct tokenizer *tokenizer, int32_t id); /* <0x0A>, not "\n" */
 
 /* The chat template that came with the model (Jinja source); empty if there is none. */
 struct text tokenizer_chat_template(const struct tokenizer *tokenizer);

@@ -12,7 +12,7 @@ static const struct {
     opener *open;
 } files[] = {
     {"tokenizer.json", tokenizer_open_json},
-    {"tokenizer.model", NULL},
+    {"tokenizer.model", tokenizer_open_llama},
     {"vocab.txt", tokenizer_open_vocab_txt},
     {"vocab.json", NULL},
 };

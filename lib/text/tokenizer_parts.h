@@ -15,14 +15,16 @@
 #include "formats/tokenizer_json.h"
 #include "text/added_tokens.h"
 #include "text/byte_level.h"
+#include "text/metaspace_bpe.h"
 #include "text/normalizer.h"
+#include "text/piece_bytes.h"
 #include "text/splitter.h"
 #include "text/token_frame.h"
 #include "text/tokenizer.h"
 #include "text/vocab.h"
 #include "text/wordpiece.h"
 
-enum tokenizer_kind { TOKENIZER_BYTE_LEVEL, TOKENIZER_WORDPIECE };
+enum tokenizer_kind { TOKENIZER_BYTE_LEVEL, TOKENIZER_WORDPIECE, TOKENIZER_METASPACE };
 
 enum {
     TOKEN_CONTROL = 1, /* not text: dropped when decoding */
@@ -43,6 +45,13 @@ struct tokenizer {
     struct splitter splitter;
     struct byte_level byte_level; /* TOKENIZER_BYTE_LEVEL */
     struct wordpiece wordpiece;   /* TOKENIZER_WORDPIECE */
+    /* TOKENIZER_METASPACE */
+    struct metaspace_bpe metaspace;
+    bool prefix_once; /* the space in front only where a text begins, not behind an added token */
+    struct piece_bytes piece_bytes;
+    enum tokenizer_lead lead;
+    enum tokenizer_damage damage;
+
     bool cleanup;              /* TOKENIZER_WORDPIECE: no space before . ? ! , n't 'm 's 've 're */
     struct token_frame single; /* has A once */
     struct token_frame pair;   /* has A and B once, or is empty: the model takes no pairs */
@@ -74,5 +83,24 @@ struct tokenizer *tokenizer_open_vocab_txt(const char *path, const struct tokeni
 /* tokenizer.json, with what the folder's tokenizer_config.json changes (NULL: nothing). */
 struct tokenizer *tokenizer_open_json(const char *path, const struct tokenizer_config *config,
                                       struct status *status) MUST_CHECK;
+
+/* As SentencePiece itself encodes. */
+struct tokenizer *tokenizer_open_sentencepiece(const char *path, struct status *status) MUST_CHECK;
+/* The tokenizer.model of a folder, as LlamaTokenizer of transformers: with BOS unless the folder
+ * says otherwise. */
+struct tokenizer *tokenizer_open_llama(const char *path, const struct tokenizer_config *config,
+                                       struct status *status) MUST_CHECK;
+
+/* Has the folder exactly one SentencePiece model file? Then *path names it. */
+bool tokenizer_find_sentencepiece(const char *folder, struct buf *path);
+
+/* How a Llama tokenizer puts a space in front of a text: where it begins, everywhere behind an
+ * added token, or not at all. */
+enum tokenizer_llama_prefix { LLAMA_PREFIX_FIRST, LLAMA_PREFIX_ALWAYS, LLAMA_PREFIX_NEVER };
+
+/* Once the vocabulary is set: merges (`scores` of each token), prefix and decoding of a Llama
+ * tokenizer as transformers has it. */
+bool tokenizer_set_llama(struct tokenizer *tokenizer, const float *scores, int32_t unknown_id,
+                         enum tokenizer_llama_prefix prefix, struct status *status) MUST_CHECK;
 
 #endif

@@ -284,7 +284,7 @@ static void gives_up_windows_where_one_end_decides_all(void **state)
 static void takes_the_leftmost_pair_even_if_it_came_last(void **state)
 {
     enum { A, B, C, D, X, Y, OTHER, N = 40 };
-    static const struct bpe_merge rules[] = {{A, B, X}, {C, D, X}, {X, X, Y}};
+    static const struct bpe_merge rules[] = {{A, B, X, 0}, {C, D, X, 0}, {X, X, Y, 0}};
     static const int32_t begin[] = {C, D, A, B, A, B};
     struct bpe_merge *merges = memory_zeroed(3, sizeof(*merges));
     struct bpe_scratch scratch = {0};
