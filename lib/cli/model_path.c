@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "formats/hub_cache.h"
+
 /* What is there, but cannot be looked at, counts: whoever opens it will say why. */
 static bool exists(const char *path)
 {
@@ -120,8 +122,12 @@ bool model_path_resolve(const char *model, const char *default_name, bool quiet,
     if (name[0] == '\0')
         return status_fail(status, STATUS_USAGE, "the name of the model is empty");
     set_path(path, "", name);
-    if (!(model && exists(name)) && (strchr(name, '/') || !find_installed(name, path)))
+    if (model && !exists(name) && hub_cache_is_name(name)) {
+        if (!hub_cache_find(name, path, status))
+            return false;
+    } else if (!(model && exists(name)) && (strchr(name, '/') || !find_installed(name, path))) {
         return fail_missing(name, !model, status);
+    }
     enter_single_file(path);
     if (!model && !quiet)
         fprintf(stderr, "medrat: no model given, using the demo model '%s': not for medical use\n",

@@ -7,6 +7,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "formats/hub_cache.h"
 #include "model/rope.h"
 
 /* What the loading of one model needs at each tensor. */
@@ -409,6 +410,7 @@ static uint64_t hash_tensor(uint64_t h, const struct tensor_entry *t)
 void weights_identity(const struct model_files *files, const char *path, char *name, size_t size)
 {
     const struct tensor_file *tensors = model_files_tensors(files);
+    const struct text from_hub = hub_cache_model_of(path);
     uint64_t h = HASH_START;
     size_t end = strlen(path), start;
 
@@ -418,6 +420,11 @@ void weights_identity(const struct model_files *files, const char *path, char *n
         end--;
     for (start = end; start > 0 && path[start - 1] != '/'; start--)
         ;
+    if (from_hub.len > 0) { /* not the commit */
+        path = from_hub.ptr;
+        start = 0;
+        end = from_hub.len;
+    }
     if (end - start > 5 && memcmp(path + end - 5, ".gguf", 5) == 0)
         end -= 5;
     if (end - start > size - sizeof("@0123456789abcdef"))

@@ -226,6 +226,56 @@ n_tokens() { # n_tokens OPTION...
     [[ "$stderr" == *"model './nosuch': no such file or folder"* ]]
 }
 
+# A cache as Hugging Face's tools leave it: snapshots of links into blobs.
+make_hub() { # make_hub HUB COMMIT
+    mkdir -p "$1/models--org--letters"/{blobs,refs,"snapshots/$2"}
+    cp vocab.txt "$1/models--org--letters/blobs/abc"
+    ln -s ../../blobs/abc "$1/models--org--letters/snapshots/$2/vocab.txt"
+    printf %s "$2" >"$1/models--org--letters/refs/main"
+}
+
+@test "ORG/NAME is taken from the local Hugging Face cache, wherever a variable says it lies" {
+    commit=0123456789abcdef0123456789abcdef01234567
+    unset HF_HUB_CACHE HF_HOME XDG_CACHE_HOME
+    export HOME=$work/home
+    make_hub "$work/a" $commit
+    make_hub "$work/b/hub" $commit
+    make_hub "$work/c/huggingface/hub" $commit
+    make_hub "$work/home/.cache/huggingface/hub" $commit
+    run -0 medrat-tokenize -m org/letters text.jsonl
+    XDG_CACHE_HOME=$work/c run -0 medrat-tokenize -m org/letters text.jsonl
+    HF_HOME=$work/b XDG_CACHE_HOME=$work/nosuch run -0 medrat-tokenize -m org/letters text.jsonl
+    HF_HUB_CACHE=$work/a HF_HOME=$work/nosuch run -0 medrat-tokenize -m org/letters text.jsonl
+    export HF_HUB_CACHE=$work/a
+    run -0 medrat-tokenize -m org/letters@$commit text.jsonl
+    run -0 medrat-tokenize -m org/letters@main text.jsonl
+    rm a/models--org--letters/refs/main
+    run -0 medrat-tokenize -m org/letters@$commit text.jsonl
+}
+
+@test "what the Hugging Face cache lacks is told with the path and how to get it" {
+    commit=0123456789abcdef0123456789abcdef01234567
+    export HF_HUB_CACHE=$work/hub
+    run -66 --separate-stderr medrat-tokenize -m org/letters text.jsonl
+    [ "$stderr" = "medrat-tokenize: model 'org/letters': no such file or folder, and the Hugging Face cache does not have it ($work/hub/models--org--letters); 'hf download org/letters' fetches it, medrat does not" ]
+    make_hub "$work/hub" $commit
+    run -66 --separate-stderr medrat-tokenize -m org/letters@v1 text.jsonl
+    [[ "$stderr" == *"($work/hub/models--org--letters/refs/v1); 'hf download org/letters --revision v1' fetches it"* ]]
+    for ref in "" .. ../../x "$(printf 'x%.0s' {1..41})"; do
+        printf %s "$ref" >hub/models--org--letters/refs/main
+        run -66 --separate-stderr medrat-tokenize -m org/letters text.jsonl
+        [[ "$stderr" == *"/refs/main); 'hf download org/letters' fetches it"* ]]
+    done
+    printf 'fedcba98\n' >hub/models--org--letters/refs/main
+    run -66 --separate-stderr medrat-tokenize -m org/letters text.jsonl
+    [[ "$stderr" == *"($work/hub/models--org--letters/snapshots/fedcba98); "* ]]
+    # no names of models: paths
+    for name in org/../x ../letters org/letters/x org/.x org/-x /org/x org/ org/x@ org/x@../y org/x@a//b; do
+        run -66 --separate-stderr medrat-tokenize -m "$name" text.jsonl
+        [[ "$stderr" == *"model '$name': no such file or folder" ]]
+    done
+}
+
 @test "the demo model is announced, can be silenced and forbidden" {
     export MEDRAT_MODELS=$work/first
     mkdir -p first/smollm2
