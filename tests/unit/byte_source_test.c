@@ -55,6 +55,14 @@ static void pack(const void *bytes, size_t n, struct buf *out)
     deflateEnd(&z);
 }
 
+/* "PATH: message" */
+static void assert_message(const struct status *status, const char *message)
+{
+    assert_memory_equal(status->message, path, strlen(path));
+    assert_memory_equal(status->message + strlen(path), ": ", 2);
+    assert_string_equal(status->message + strlen(path) + 2, message);
+}
+
 static void plain_files_come_as_they_are(void **state)
 {
     static const char *const files[] = {"", "a", "\x1f", "\x1fzb", "{}\n"};
@@ -117,7 +125,7 @@ static void gzip_cut_anywhere_is_an_error(void **state)
         }
         assert_false(read_all(100, &all, &status));
         assert_int_equal(status.code, STATUS_DATA);
-        assert_non_null(strstr(status.message, "cut short"));
+        assert_message(&status, "gzip data is cut short");
     }
     buf_release(&packed);
     buf_release(&all);
@@ -125,8 +133,13 @@ static void gzip_cut_anywhere_is_an_error(void **state)
 
 static void what_follows_gzip_must_be_gzip(void **state)
 {
-    static const char *const rests[] = {"x", "\n", "{\"a\":1}\n", "\x1fx",
-                                        "\x1f\x8b\x08zzzzzzzzzzzz"};
+    static const char *const rests[][2] = {
+        {"x", "something that is not gzip follows gzip data"},
+        {"\n", "something that is not gzip follows gzip data"},
+        {"{\"a\":1}\n", "something that is not gzip follows gzip data"},
+        {"\x1fx", "broken gzip data: incorrect header check"},
+        {"\x1f\x8b\x08zzzzzzzzzzzz", "broken gzip data: unknown header flags set"},
+    };
     struct buf packed = {0}, all = {0};
 
     (void)state;
@@ -136,12 +149,41 @@ static void what_follows_gzip_must_be_gzip(void **state)
         struct buf file = {0};
 
         buf_append_text(&file, buf_text(&packed));
-        buf_append_string(&file, rests[i]);
+        buf_append_string(&file, rests[i][0]);
         make_file(file.data, file.len);
         assert_false(read_all(100, &all, &status));
         assert_int_equal(status.code, STATUS_DATA);
+        assert_message(&status, rests[i][1]);
         buf_release(&file);
     }
+    buf_release(&packed);
+    buf_release(&all);
+}
+
+static void says_what_is_broken_within_gzip(void **state)
+{
+    /* ten bytes of header, then the first of the data: a block of type 3 */
+    static const char block[] = "\x1f\x8b\x08\0\0\0\0\0\0\3\7",
+                      other[] = "\x1f\x8b\x07\0\0\0\0\0\0\3";
+    struct buf packed = {0}, all = {0};
+    struct status status = {0};
+
+    (void)state;
+    make_file(block, sizeof(block) - 1);
+    assert_false(read_all(100, &all, &status));
+    assert_message(&status, "broken gzip data: invalid block type");
+    make_file(other, sizeof(other) - 1);
+    assert_false(read_all(100, &all, &status));
+    assert_message(&status, "broken gzip data: unknown compression method");
+    pack("text\n", 5, &packed);
+    packed.data[packed.len - 1] ^= 1;
+    make_file(packed.data, packed.len);
+    assert_false(read_all(100, &all, &status));
+    assert_message(&status, "broken gzip data: incorrect length check");
+    packed.data[packed.len - 5] ^= 1;
+    make_file(packed.data, packed.len);
+    assert_false(read_all(100, &all, &status));
+    assert_message(&status, "broken gzip data: incorrect data check");
     buf_release(&packed);
     buf_release(&all);
 }
@@ -200,6 +242,7 @@ int main(void)
         cmocka_unit_test(gzip_members_join),
         cmocka_unit_test(gzip_cut_anywhere_is_an_error),
         cmocka_unit_test(what_follows_gzip_must_be_gzip),
+        cmocka_unit_test(says_what_is_broken_within_gzip),
         cmocka_unit_test(a_changed_byte_never_gives_other_text),
         cmocka_unit_test(a_folder_is_not_a_file),
     };

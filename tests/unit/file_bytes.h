@@ -14,6 +14,9 @@
 /* GGUF's numbers for the types of values. */
 enum {
     BYTES_U8 = 0,
+    BYTES_I8 = 1,
+    BYTES_U16 = 2,
+    BYTES_I16 = 3,
     BYTES_U32 = 4,
     BYTES_I32 = 5,
     BYTES_F32 = 6,
@@ -21,6 +24,7 @@ enum {
     BYTES_STRING = 8,
     BYTES_ARRAY = 9,
     BYTES_U64 = 10,
+    BYTES_I64 = 11,
     BYTES_F64 = 12,
 };
 

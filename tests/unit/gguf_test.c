@@ -135,6 +135,43 @@ static void reads_integers_of_any_width(void **state)
     buf_release(&bytes);
 }
 
+static void reads_integers_of_each_type(void **state)
+{
+    static const struct {
+        uint32_t type;
+        int size;
+        uint64_t bits, value;
+        bool negative; /* no count: refused */
+    } ints[] = {
+        {BYTES_U8, 1, 0xFF, 0xFF, false},
+        {BYTES_I8, 1, 0x7F, 0x7F, false},
+        {BYTES_I8, 1, 0xFF, 0, true},
+        {BYTES_U16, 2, 0xFFFE, 0xFFFE, false},
+        {BYTES_I16, 2, 0x7FFE, 0x7FFE, false},
+        {BYTES_I16, 2, 0xFFFE, 0, true},
+        {BYTES_I64, 8, INT64_MAX, INT64_MAX, false},
+        {BYTES_I64, 8, UINT64_MAX, 0, true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(ints) / sizeof(ints[0]); i++) {
+        struct buf bytes = {0};
+        struct gguf gguf;
+        struct status status = {0};
+        uint64_t value = 0;
+
+        put_gguf_start(&bytes, 0, 1);
+        put_key(&bytes, "n", ints[i].type);
+        for (int k = 0; k < ints[i].size; k++)
+            buf_append_char(&bytes, (char)(ints[i].bits >> 8 * k));
+        assert_true(gguf_read(&gguf, (const uint8_t *)bytes.data, bytes.len, &status));
+        assert_int_equal(gguf_uint(&gguf, "n", &value, NULL, &status), !ints[i].negative);
+        assert_int_equal(value, ints[i].value);
+        gguf_close(&gguf);
+        buf_release(&bytes);
+    }
+}
+
 static void reads_floats_booleans_and_strings(void **state)
 {
     struct buf bytes;
@@ -357,6 +394,7 @@ int main(void)
     struct CMUnitTest tests[] = {
         cmocka_unit_test(turns_shapes_round_and_places_padded_tensors),
         cmocka_unit_test(reads_integers_of_any_width),
+        cmocka_unit_test(reads_integers_of_each_type),
         cmocka_unit_test(reads_floats_booleans_and_strings),
         cmocka_unit_test(reads_arrays),
         cmocka_unit_test(refuses_an_array_element_beyond_32_bits),

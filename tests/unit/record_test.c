@@ -93,61 +93,67 @@ struct bad_line {
     size_t len;
     const char *kind;
     size_t column;
+    const char *message;
 };
-#define BAD(literal, kind, column)                                                                 \
+#define BAD(literal, kind, column, message)                                                        \
     {                                                                                              \
-        literal, sizeof(literal) - 1, kind, column                                                 \
+        literal, sizeof(literal) - 1, kind, column, message                                        \
     }
 
 static const struct bad_line bad_lines[] = {
-    BAD("", "blank", 1),
-    BAD(" \t\r", "blank", 1),
-    BAD("PATIENT", "json", 1),
-    BAD("{\"a\":PATIENT}", "json", 6),
-    BAD("{\"a\":tru}", "json", 9),
-    BAD("{\"a\":1", "json", 7),
-    BAD("{\"a\":1,}", "json", 8),
-    BAD("{\"a\":1}PATIENT", "json", 8),
-    BAD("{\"a\":1}{}", "json", 8),
-    BAD("{\"a\" 1}", "json", 6),
-    BAD("{a:1}", "json", 2),
-    BAD("{'a':1}", "json", 2),
-    BAD("{\"a\":[1,2}", "json", 10),
-    BAD("{\"a\":01}", "json", 7),
-    BAD("{\"a\":-}", "json", 7),
-    BAD("{\"a\":1.}", "json", 8),
-    BAD("{\"a\":.5}", "json", 6),
-    BAD("{\"a\":1e}", "json", 8),
-    BAD("{\"a\":+1}", "json", 6),
-    BAD("{\"a\":NaN}", "json", 6),
-    BAD("{\"a\":\"PATIENT\t\"}", "json", 14),
-    BAD("{\"a\":\"\\x\"}", "json", 8),
-    BAD("{\"a\":\"\\u12g4\"}", "json", 11),
-    BAD("{\"a\":\"PATIENT", "json", 14),
-    BAD("[1,2]", "object", 1),
-    BAD("\"PATIENT\"", "object", 1),
-    BAD(" 17", "object", 2),
-    BAD("null", "object", 1),
-    BAD("\0", "nul", 1),
-    BAD("{\"a\":\"x\0y\"}", "nul", 8),
-    BAD("{\"a\":1}\0", "nul", 8),
-    BAD("{\"a\\u0000\":1}", "nul", 4),
-    BAD("{\"a\":\"PATIENT\xff\"}", "utf8", 14),
-    BAD("\xff", "utf8", 1),
-    BAD("{\"a\":\"\xc0\x80\"}", "utf8", 7),         /* overlong */
-    BAD("{\"a\":\"\xed\xa0\x80\"}", "utf8", 7),     /* a surrogate */
-    BAD("{\"a\":\"\xf4\x90\x80\x80\"}", "utf8", 7), /* above U+10FFFF */
-    BAD("{\"a\":\"\xe2\x82", "utf8", 7),            /* cut at the end */
-    BAD("{\"a\":\"\\ud800\"}", "surrogate", 7),
-    BAD("{\"a\":\"\\udc00\\ud800\"}", "surrogate", 7),
-    BAD("{\"a\":\"\\ud800\\u0041\"}", "surrogate", 7),
-    BAD("{\"PATIENT\":1,\"PATIENT\":2}", "duplicate", 14),
-    BAD("{\"a\":{\"PATIENT\":1,\"P\\u0041TIENT\":2}}", "duplicate", 19),
-    BAD("{\"id\":1.5}", "type", 7),
-    BAD("{\"id\":{\"PATIENT\":1}}", "type", 7),
+    BAD("", "blank", 1, "blank line"),
+    BAD(" \t\r", "blank", 1, "blank line"),
+    BAD("PATIENT", "json", 1, "not valid JSON: expected an object"),
+    BAD("{\"a\":PATIENT}", "json", 6, "not valid JSON: expected a value"),
+    BAD("{\"a\":tru}", "json", 9, "not valid JSON: expected true, false or null"),
+    BAD("{\"a\":1", "json", 7, "not valid JSON: the line ends before ',' or '}'"),
+    BAD("{\"a\":1,}", "json", 8, "not valid JSON: expected the name of a member"),
+    BAD("{\"a\":1}PATIENT", "json", 8, "not valid JSON: expected nothing more after the object"),
+    BAD("{\"a\":1}{}", "json", 8, "not valid JSON: expected nothing more after the object"),
+    BAD("{\"a\" 1}", "json", 6, "not valid JSON: expected ':'"),
+    BAD("{a:1}", "json", 2, "not valid JSON: expected the name of a member"),
+    BAD("{'a':1}", "json", 2, "not valid JSON: expected the name of a member"),
+    BAD("{\"a\":[1,2}", "json", 10, "not valid JSON: expected ',' or ']'"),
+    BAD("{\"a\":01}", "json", 7, "not valid JSON: a number starts with 0"),
+    BAD("{\"a\":-}", "json", 7, "not valid JSON: expected a digit"),
+    BAD("{\"a\":1.}", "json", 8, "not valid JSON: expected a digit"),
+    BAD("{\"a\":.5}", "json", 6, "not valid JSON: expected a value"),
+    BAD("{\"a\":1e}", "json", 8, "not valid JSON: expected a digit"),
+    BAD("{\"a\":+1}", "json", 6, "not valid JSON: expected a value"),
+    BAD("{\"a\":NaN}", "json", 6, "not valid JSON: expected a value"),
+    BAD("{\"a\":\"PATIENT\t\"}", "json", 14, "not valid JSON: control character in a string"),
+    BAD("{\"a\":\"\\x\"}", "json", 8,
+        "not valid JSON: expected one of \" \\ / b f n r t u after a backslash"),
+    BAD("{\"a\":\"\\u12g4\"}", "json", 11,
+        "not valid JSON: expected four hexadecimal digits after \\u"),
+    BAD("{\"a\":\"PATIENT", "json", 14, "not valid JSON: the line ends before the end of a string"),
+    BAD("[1,2]", "object", 1, "a JSON value, but not an object"),
+    BAD("\"PATIENT\"", "object", 1, "a JSON value, but not an object"),
+    BAD(" 17", "object", 2, "a JSON value, but not an object"),
+    BAD("null", "object", 1, "a JSON value, but not an object"),
+    BAD("\0", "nul", 1, "NUL byte in line"),
+    BAD("{\"a\":\"x\0y\"}", "nul", 8, "NUL byte in line"),
+    BAD("{\"a\":1}\0", "nul", 8, "NUL byte in line"),
+    BAD("{\"a\\u0000\":1}", "nul", 4, "\\u0000 in the name of a member"),
+    BAD("{\"a\":\"PATIENT\xff\"}", "utf8", 14, "byte 0xff is not UTF-8"),
+    BAD("\xff", "utf8", 1, "byte 0xff is not UTF-8"),
+    BAD("{\"a\":\"\xc0\x80\"}", "utf8", 7, "byte 0xc0 is not UTF-8"),         /* overlong */
+    BAD("{\"a\":\"\xed\xa0\x80\"}", "utf8", 7, "byte 0xed is not UTF-8"),     /* a surrogate */
+    BAD("{\"a\":\"\xf4\x90\x80\x80\"}", "utf8", 7, "byte 0xf4 is not UTF-8"), /* above U+10FFFF */
+    BAD("{\"a\":\"\xe2\x82", "utf8", 7, "byte 0xe2 is not UTF-8"),            /* cut at the end */
+    BAD("{\"a\":\"\\ud800\"}", "surrogate", 7, "half of a surrogate pair alone"),
+    BAD("{\"a\":\"\\udc00\\ud800\"}", "surrogate", 7, "half of a surrogate pair alone"),
+    BAD("{\"a\":\"\\ud800\\u0041\"}", "surrogate", 7, "half of a surrogate pair alone"),
+    BAD("{\"PATIENT\":1,\"PATIENT\":2}", "duplicate", 14, "the same member occurs twice"),
+    BAD("{\"a\":{\"PATIENT\":1,\"P\\u0041TIENT\":2}}", "duplicate", 19,
+        "the same member occurs twice"),
+    BAD("{\"id\":1.5}", "type", 7, "member 'id': expected a string or an integer, got a number"),
+    BAD("{\"id\":{\"PATIENT\":1}}", "type", 7,
+        "member 'id': expected a string or an integer, got an object"),
+    BAD("{\"query\":1,\"query\":2}", "duplicate", 12, "member 'query' occurs twice"),
 };
 
-static void each_bad_line_has_its_kind_and_column(void **state)
+static void each_bad_line_has_its_kind_column_and_message(void **state)
 {
     struct record record = {0};
 
@@ -158,7 +164,7 @@ static void each_bad_line_has_its_kind_and_column(void **state)
 
         assert_false(record_parse(&record, literal(bad->bytes, bad->len), &status));
         if (status.code != STATUS_INPUT || strcmp(status.kind, bad->kind) != 0 ||
-            status.column != bad->column)
+            status.column != bad->column || strcmp(status.message, bad->message) != 0)
             fail_msg("case %zu: %s, column %zu: %s", i, status.kind, status.column, status.message);
         assert_null(record.object);
     }
@@ -483,7 +489,7 @@ int main(void)
         cmocka_unit_test(old_members_stay_as_they_were_spelled),
         cmocka_unit_test(a_replaced_member_leaves_no_trace),
         cmocka_unit_test(gaps_are_filled_and_what_is_there_is_not),
-        cmocka_unit_test(each_bad_line_has_its_kind_and_column),
+        cmocka_unit_test(each_bad_line_has_its_kind_column_and_message),
         cmocka_unit_test(messages_show_nothing_of_the_text),
         cmocka_unit_test(a_known_member_that_occurs_twice_is_named),
         cmocka_unit_test(nests_256_deep_and_not_deeper),
