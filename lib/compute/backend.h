@@ -62,6 +62,9 @@ struct backend {
     float *(*alloc)(struct device *d, size_t n, struct status *status);
     void (*free)(struct device *d, float *floats); /* NULL allowed */
     void (*to_host)(struct device *d, float *host, const float *x, size_t n);
+    /* The same n floats in host memory, without a copy where the device has it; valid until the
+     * device writes x again or frees it, or is asked again. After finish(). */
+    const float *(*host_view)(struct device *d, const float *x, size_t n);
 
     /* y[i] = row ids[i] of the matrix; ids in [0, rows). y: [n][cols] */
     void (*embed)(struct device *d, float *y, const struct matrix *matrix, const int32_t *ids,
@@ -104,6 +107,10 @@ struct backend {
     /* y[i] = x[rows[i]]. y: [n][dim] */
     void (*gather_rows)(struct device *d, float *y, const float *x, const int32_t *rows, int n,
                         int dim);
+    /* y[i] = log(sum of exp(row i of x)), summed in double: the log-probability of an element is
+     * itself less this. NaN where an element is NaN or +infinity, or all are -infinity.
+     * x: [n][dim], dim >= 1; y: [n] in host memory, read after finish() */
+    void (*log_sum_exp)(struct device *d, double *y, const float *x, int n, int dim);
 
     /* Waits for all operations; false with the first error since the last finish. */
     bool (*finish)(struct device *d, struct status *status);

@@ -152,6 +152,13 @@ static float *cpu_upload_vector(struct device *d, const struct tensor_view *view
     return vector;
 }
 
+static const float *cpu_host_view(struct device *d, const float *x, size_t n)
+{
+    (void)d;
+    (void)n;
+    return x;
+}
+
 static void cpu_to_host(struct device *d, float *host, const float *x, size_t n)
 {
     (void)d;
@@ -180,6 +187,7 @@ const struct backend backend_cpu = {
     .alloc = cpu_alloc,
     .free = cpu_free,
     .to_host = cpu_to_host,
+    .host_view = cpu_host_view,
     .embed = cpu_embed,
     .rmsnorm = cpu_rmsnorm,
     .layernorm = cpu_layernorm,
@@ -194,5 +202,6 @@ const struct backend backend_cpu = {
     .kv_append = cpu_kv_append,
     .attention = cpu_attention,
     .gather_rows = cpu_gather_rows,
+    .log_sum_exp = cpu_log_sum_exp,
     .finish = cpu_finish,
 };

@@ -316,20 +316,43 @@ static void append_row(const struct kv_cache *kv, int layer, int slot, int posit
     }
 }
 
+struct append_job {
+    const struct kv_cache *kv;
+    const struct batch *batch;
+    const float *k, *v;
+    int layer;
+};
+
+enum { APPEND_ROWS = 16 }; /* an item */
+
+static void append_item(void *context, size_t item, int thread)
+{
+    const struct append_job *job = context;
+    const struct batch *b = job->batch;
+    const size_t dim = (size_t)job->kv->n_kv_heads * (size_t)job->kv->head_dim;
+    const int first = (int)item * APPEND_ROWS, end = min_int(first + APPEND_ROWS, b->n_rows);
+    const struct segment *s = b->segments;
+
+    (void)thread;
+    for (int row = first; row < end; row++) {
+        while (row >= s->first_row + s->n_rows)
+            s++;
+        append_row(job->kv, job->layer, s->slot, s->position + row - s->first_row,
+                   job->k + (size_t)row * dim, job->v + (size_t)row * dim);
+    }
+}
+
 void cpu_kv_append(struct device *d, struct kv_cache *kv, int layer, const float *k, const float *v,
                    const struct batch *batch)
 {
-    const size_t dim = (size_t)kv->n_kv_heads * (size_t)kv->head_dim;
+    struct append_job job = {kv, batch, k, v, layer};
 
-    (void)d;
     for (int i = 0; i < batch->n_segments; i++) {
         const struct segment *s = &batch->segments[i];
 
         assert(s->position + s->n_rows <= kv->slots[s->slot].n_tokens);
-        for (int r = 0; r < s->n_rows; r++) {
-            const size_t at = (size_t)(s->first_row + r) * dim;
-
-            append_row(kv, layer, s->slot, s->position + r, k + at, v + at);
-        }
+        (void)s; /* without assertions */
     }
+    thread_pool_for(d->pool, ((size_t)batch->n_rows + APPEND_ROWS - 1) / APPEND_ROWS, append_item,
+                    &job);
 }

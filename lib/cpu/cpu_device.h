@@ -62,6 +62,7 @@ void cpu_relu(struct device *d, float *y, size_t count);
 void cpu_tanh(struct device *d, float *y, size_t count);
 void cpu_rope(struct device *d, float *x, const int32_t *positions, int n, int n_heads,
               int head_dim, const float *inv_freq);
+void cpu_log_sum_exp(struct device *d, double *y, const float *x, int n, int dim);
 void cpu_gather_rows(struct device *d, float *y, const float *x, const int32_t *rows, int n,
                      int dim);
 

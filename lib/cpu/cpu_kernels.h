@@ -60,6 +60,9 @@ struct cpu_kernels {
      * max and sum go on from those of the blocks before (-INFINITY and 0 at the first). Returns
      * what sums of older blocks are to be multiplied by. */
     float (*softmax_block)(float *scores, int n_seen, float factor, float *max, float *sum);
+
+    /* As compute/backend.h defines it, of one row of n >= 1. */
+    double (*log_sum_exp)(const float *x, size_t n);
 };
 
 extern const struct cpu_kernels cpu_kernels_scalar;

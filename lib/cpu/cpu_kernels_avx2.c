@@ -240,6 +240,31 @@ static float avx2_softmax_block(float *scores, int n_seen, float factor, float *
     return shrink;
 }
 
+/* Terms are floats, off by a unit in the last place at most; their sums are doubles. */
+static double avx2_log_sum_exp(const float *x, size_t n)
+{
+    __m256 highest = _mm256_set1_ps(-INFINITY), max;
+    __m256d low = _mm256_setzero_pd(), high = _mm256_setzero_pd();
+    float tail[LANES];
+    double sums[4];
+    size_t i;
+
+    for (i = 0; i < LANES; i++)
+        tail[i] = i < n % LANES ? x[n - n % LANES + i] : -INFINITY;
+    for (i = 0; i + LANES <= n; i += LANES)
+        highest = _mm256_max_ps(_mm256_loadu_ps(x + i), highest); /* of a NaN: the second one */
+    max = _mm256_set1_ps(max_lanes(_mm256_max_ps(_mm256_loadu_ps(tail), highest)));
+    for (i = 0; i < n; i += LANES) {
+        const __m256 v = i + LANES <= n ? _mm256_loadu_ps(x + i) : _mm256_loadu_ps(tail);
+        const __m256 e = exp_ps(_mm256_sub_ps(v, max));
+
+        low = _mm256_add_pd(low, _mm256_cvtps_pd(_mm256_castps256_ps128(e)));
+        high = _mm256_add_pd(high, _mm256_cvtps_pd(_mm256_extractf128_ps(e, 1)));
+    }
+    _mm256_storeu_pd(sums, _mm256_add_pd(low, high));
+    return (double)_mm256_cvtss_f32(max) + log((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
 const struct cpu_kernels cpu_kernels_avx2 = {
     .name = "avx2",
     .chunk = 384,
@@ -257,6 +282,7 @@ const struct cpu_kernels cpu_kernels_avx2 = {
     .scale = avx2_scale,
     .rope = avx2_rope,
     .softmax_block = avx2_softmax_block,
+    .log_sum_exp = avx2_log_sum_exp,
 };
 
 #else

@@ -224,6 +224,30 @@ static float avx512_softmax_block(float *scores, int n_seen, float factor, float
     return shrink;
 }
 
+/* Terms are floats, off by a unit in the last place at most; their sums are doubles. */
+static double avx512_log_sum_exp(const float *x, size_t n)
+{
+    const __m512 none = _mm512_set1_ps(-INFINITY);
+    __m512 highest = none, max;
+    __m512d low = _mm512_setzero_pd(), high = _mm512_setzero_pd();
+    double sums[8];
+
+    for (size_t i = 0; i < n; i += LANES)
+        highest = _mm512_max_ps(_mm512_mask_loadu_ps(none, mask_of(n - i), x + i), highest);
+    /* of a NaN and another that is the other: it shows in the sum */
+    max = _mm512_set1_ps(_mm512_reduce_max_ps(highest));
+    for (size_t i = 0; i < n; i += LANES) {
+        const __m512 v = _mm512_mask_loadu_ps(none, mask_of(n - i), x + i);
+        const __m512 e = exp_ps(_mm512_sub_ps(v, max));
+
+        low = _mm512_add_pd(low, _mm512_cvtps_pd(_mm512_castps512_ps256(e)));
+        high = _mm512_add_pd(high, _mm512_cvtps_pd(_mm512_extractf32x8_ps(e, 1)));
+    }
+    _mm512_storeu_pd(sums, _mm512_add_pd(low, high));
+    return (double)_mm512_cvtss_f32(max) + log(((sums[0] + sums[1]) + (sums[2] + sums[3])) +
+                                               ((sums[4] + sums[5]) + (sums[6] + sums[7])));
+}
+
 const struct cpu_kernels cpu_kernels_avx512 = {
     .name = "avx512",
     .chunk = 256,
@@ -239,6 +263,7 @@ const struct cpu_kernels cpu_kernels_avx512 = {
     .scale = avx512_scale,
     .rope = avx512_rope,
     .softmax_block = avx512_softmax_block,
+    .log_sum_exp = avx512_log_sum_exp,
 };
 
 #else

@@ -106,6 +106,18 @@ static float scalar_softmax_block(float *scores, int n_seen, float factor, float
     return (float)shrink;
 }
 
+static double scalar_log_sum_exp(const float *x, size_t n)
+{
+    float max = -INFINITY;
+    double sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        max = x[i] > max ? x[i] : max;
+    for (size_t i = 0; i < n; i++)
+        sum += exp((double)x[i] - (double)max);
+    return (double)max + log(sum);
+}
+
 const struct cpu_kernels cpu_kernels_scalar = {
     .name = "scalar",
     .chunk = SIZE_MAX,
@@ -122,4 +134,5 @@ const struct cpu_kernels cpu_kernels_scalar = {
     .scale = scalar_scale,
     .rope = scalar_rope,
     .softmax_block = scalar_softmax_block,
+    .log_sum_exp = scalar_log_sum_exp,
 };

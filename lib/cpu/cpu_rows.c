@@ -14,6 +14,7 @@ struct rows_job {
     size_t n, rows_an_item;
 
     float *y;
+    double *sums;
     const float *x, *weight, *bias;
     const int32_t *ids;
     const struct matrix *matrix;
@@ -289,6 +290,19 @@ void cpu_rope(struct device *d, float *x, const int32_t *positions, int n, int n
         return;
     }
     for_rows(d, &job, (size_t)n, (size_t)n_heads * (size_t)head_dim);
+}
+
+static void run_log_sum_exp(const struct rows_job *job, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i++)
+        job->sums[i] = job->device->kernels->log_sum_exp(job->x + i * job->dim, job->dim);
+}
+
+void cpu_log_sum_exp(struct device *d, double *y, const float *x, int n, int dim)
+{
+    struct rows_job job = {.run = run_log_sum_exp, .sums = y, .x = x, .dim = (size_t)dim};
+
+    for_rows(d, &job, (size_t)n, (size_t)dim);
 }
 
 void cpu_gather_rows(struct device *d, float *y, const float *x, const int32_t *rows, int n,

@@ -25,15 +25,17 @@ struct forward *forward_open(const struct model *model, int max_rows,
 void forward_close(struct forward *forward); /* NULL allowed */
 
 /* Passes the batch through all layers; its keys and values go into the cache, whose slots have
- * grown over them. Keeps the final hidden states of rows[0 .. n_rows), n_rows <= batch->n_rows, on
- * the device for forward_logits. Errors show there or in the device's finish(). */
+ * grown over them. Keeps the final hidden states of rows[0 .. n_rows), which ascend, on the device
+ * for forward_logits; the last layer computes no others. Errors show there or in the device's
+ * finish(). */
 void forward_hidden(struct forward *forward, struct kv_cache *kv, const struct batch *batch,
                     const int32_t *rows, int n_rows);
 
 /* Logits of the kept rows first .. first + n, 1 <= n <= FORWARD_LOGIT_ROWS: [n][vocab_size] in host
- * memory, valid until the next call. NULL and a status when the device has failed since the last
- * call. */
-const float *forward_logits(struct forward *forward, int first, int n,
+ * memory, valid until the next call; and of each the normalizer [n]: the log-probability of a token
+ * is its logit less this, NaN if the logits are not all finite. NULL and a status when the device
+ * has failed since the last call. */
+const float *forward_logits(struct forward *forward, int first, int n, double *normalizers,
                             struct status *status) MUST_CHECK;
 
 #endif

@@ -9,7 +9,6 @@
 #include "compute/kv_cache.h"
 #include "model/forward.h"
 #include "run/candidates.h"
-#include "run/logprob.h"
 #include "run/sampler.h"
 
 enum { MAX_STEP_ROWS = 512, KV_TOKENS_A_SLOT = 1024 };
@@ -54,6 +53,7 @@ struct scheduler {
     int n_wanted;
     const float *logits; /* of the chunk of wanted rows at hand, which begins at: */
     int first_logit;
+    double normalizers[FORWARD_LOGIT_ROWS]; /* of the same rows */
 
     struct scheduler_stats stats;
 };
@@ -342,7 +342,7 @@ static void answer(void *context, size_t item, int thread)
     struct sequence *sequence = w->sequence;
     const int vocab_size = s->model->config.vocab_size;
     const float *logits = s->logits + item * (size_t)vocab_size;
-    const double normalizer = logprob_normalizer(logits, vocab_size);
+    const double normalizer = s->normalizers[item];
 
     if (isnan(normalizer)) {
         sequence->logprobs[w->entry] = (double)NAN;
@@ -364,7 +364,7 @@ static bool forward(struct scheduler *s, struct status *status)
         const int left = s->n_wanted - first;
         const int n = left < FORWARD_LOGIT_ROWS ? left : FORWARD_LOGIT_ROWS;
 
-        s->logits = forward_logits(s->forward, first, n, status);
+        s->logits = forward_logits(s->forward, first, n, s->normalizers, status);
         if (!s->logits)
             return false;
         s->first_logit = first;
