@@ -32,7 +32,10 @@ def tiny_hash(path) -> str:
     """tiny_hash() of tests/golden/tiny.h: a .gguf file, or a folder's config and weights."""
     path = Path(path)
     if path.is_dir():
-        return hex64((path / "config.json").read_bytes() + (path / "model.safetensors").read_bytes())
+        weights = [path / "model.safetensors"]
+        if not weights[0].exists():
+            weights = [path / "model.safetensors.index.json", *sorted(path.glob("model-0*"))]
+        return hex64(b"".join(p.read_bytes() for p in [path / "config.json", *weights]))
     return hex64(path.read_bytes())
 
 

@@ -1,10 +1,11 @@
 """Per-token losses of the tiny models and of SmolLM2 on real texts.
 
     losses.py tiny TINY_DIR OUT.jsonl
+    losses.py variants TINY_DIR OUT.jsonl
     losses.py smollm2 MODEL.gguf VAL.jsonl OUT.jsonl
 
 A row: `model`, `nll` (nats, one for each token but the first), then
-  tiny: `hash` of the model's files, `tokens`;
+  tiny, variants: `hash` of the model's files, `tokens`;
   smollm2: `row` in VAL.jsonl or rows joined by an empty line, `n_tokens`, `ids_hash`, `loss`.
 """
 
@@ -29,6 +30,15 @@ FAMILIES = {
         "llama-q4_0.gguf",
         "llama-q4_1.gguf",
     ),
+}
+
+# As above, but a GGUF file's losses are those of the folder with the same values: transformers does
+# not read biases, scaling or rope_freqs.weight out of a GGUF file.
+VARIANTS = {
+    "mistral-window": ("mistral-window",),
+    "mistral-shards": ("mistral-shards",),
+    "llama-linear": ("llama-linear", "llama-linear-v2.gguf"),
+    "llama-3": ("llama-3", "llama-3.gguf"),
 }
 
 N_TEXTS = 50
@@ -60,6 +70,20 @@ def tiny(folder, out):
     write_jsonl(out, rows)
 
 
+def variants(folder, out):
+    rows = []
+    for first, names in VARIANTS.items():
+        model = language_model(Path(folder) / first)
+        for n in LENGTHS:
+            ids = likely_and_unlikely(model, n, f"{first} {n}")
+            nll = [round(x, 5) for x in token_losses(model, ids)]
+            for name in names:
+                path = Path(folder) / name
+                rows.append({"model": name, "hash": tiny_hash(path), "tokens": ids, "nll": nll})
+    rows.sort(key=lambda row: row["model"])
+    write_jsonl(out, rows)
+
+
 def smollm2(gguf, val, out):
     tokenizer = smollm_tokenizer(gguf)
     model = language_model(gguf)
@@ -84,4 +108,4 @@ def smollm2(gguf, val, out):
 
 
 if __name__ == "__main__":
-    {"tiny": tiny, "smollm2": smollm2}[sys.argv[1]](*sys.argv[2:])
+    {"tiny": tiny, "variants": variants, "smollm2": smollm2}[sys.argv[1]](*sys.argv[2:])

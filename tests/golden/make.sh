@@ -11,19 +11,23 @@ data=${MEDRAT_DATA:-../shared/data}
 smollm2=$models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 tiny=$build/tiny
 
-[ $# -gt 0 ] || set -- tiny losses greedy embeddings meteora tokens bm25 meteora_sets
+[ $# -gt 0 ] || set -- tiny losses rope greedy embeddings meteora tokens bm25 meteora_sets
 for name; do
     case $name in
     tiny)
         mkdir -p "$tiny"
         "$build/tests/golden/make_tiny" "$tiny"
         "$python" $here/losses.py tiny "$tiny" $here/tiny_losses.jsonl
+        "$python" $here/losses.py variants "$tiny" $here/variant_losses.jsonl
         "$python" $here/embeddings.py tiny "$tiny/bert-f32" $here/tiny_embeddings.jsonl
         "$python" $here/berts.py "$tiny" $here/tiny_berts.jsonl $here/tiny_scores.jsonl
         ;;
     losses)
         "$python" $here/losses.py smollm2 "$smollm2" "$data/rationales/val.jsonl" \
             $here/smollm2_losses.jsonl
+        ;;
+    rope)
+        "$python" $here/rope.py $here/rope.jsonl
         ;;
     greedy)
         "$python" $here/greedy.py "$smollm2" $here/greedy.jsonl

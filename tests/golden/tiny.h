@@ -12,6 +12,11 @@
  *   bert-plain/                               a BertModel alone
  *   cross-f32/ cross-3-bf16/                  BertForSequenceClassification of 1 and 3 labels
  *   llama-{f32,f16,q8_0,q4_0,q4_1}.gguf       byte-level BPE inside; f16 has its own output tensor
+ *   mistral-window/                           F16, one kv head, a window of 40 tokens
+ *   mistral-shards/                           BF16 in three files, a window of 100
+ *   llama-linear/ llama-linear-v2.gguf        linear scaling, MLP biases; GGUF version 2
+ *   llama-3/ llama-3.gguf                     Llama 3's scaling (rope_freqs.weight), attention
+ * biases
  */
 #ifndef GOLDEN_TINY_H
 #define GOLDEN_TINY_H
@@ -43,12 +48,15 @@ struct tiny_tensor {
     uint64_t planted_key; /* not 0: row r also gets planted_scale * row plant(r) of that key */
     double planted_scale;
     int interleaved_heads; /* not 0: rows are written in GGUF's order for so many heads */
+    const float *values;   /* not NULL: of a vector, these instead */
 };
 
 struct tiny_model {
     const char *name; /* the seed of every tensor too */
     struct tiny_tensor tensors[TINY_MAX_TENSORS];
     int n_tensors;
+    int gguf_version;    /* 0: 3 */
+    float linear_factor; /* of a GGUF file's positions; 0: none */
 };
 
 /* tiny_values.c: one more tensor of a model, its name by format; cols 0: a vector of `rows` values.
@@ -68,6 +76,9 @@ uint32_t tiny_type_gguf(enum tiny_type type);    /* ggml's number */
 /* tiny_files.c: files below `dir`; a failure prints why and ends the program. */
 void tiny_write_text(const char *dir, const char *name, const char *text);
 void tiny_write_safetensors(const char *dir, const struct tiny_model *model);
+/* Tensors [first, end) in a file of that name; returns their bytes. */
+size_t tiny_write_shard(const char *dir, const char *name, const struct tiny_model *model,
+                        int first, int end);
 void tiny_make_dir(const char *dir, const char *name, char *path, size_t path_size);
 
 /* tiny_gguf.c */
@@ -78,6 +89,16 @@ void tiny_write_gguf(const char *path, const struct tiny_model *model,
                      const struct tiny_shape *shape);
 int tiny_gguf_vocab_size(void);
 
+/* tiny_models.c: all tensors of a Llama or a Mistral. head_type TINY_NONE: tied; embed_type may
+ * differ from the linears', as in real GGUF files. */
+enum tiny_naming { TINY_HF, TINY_GGUF };
+void tiny_add_decoder(struct tiny_model *model, enum tiny_naming naming, enum tiny_type embed_type,
+                      enum tiny_type type, enum tiny_type norm_type, enum tiny_type head_type,
+                      const struct tiny_shape *shape);
+
+/* tiny_variants.c */
+void tiny_write_variants(const char *dir);
+
 /* tiny_bert.c */
 void tiny_write_berts(const char *dir);
 
@@ -85,7 +106,7 @@ void tiny_write_berts(const char *dir);
 void tiny_write_all(const char *dir);
 
 /* hash64 over the bytes of a model: a .gguf file, or of a folder config.json and model.safetensors
- * one after the other. */
+ * (or its index and the files model-0...) one after the other. */
 uint64_t tiny_hash(const char *path);
 
 #endif

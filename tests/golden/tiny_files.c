@@ -66,13 +66,15 @@ static void describe(struct buf *header, const struct tiny_tensor *t, size_t beg
     buf_printf(header, "],\"data_offsets\":[%zu,%zu]}", begin, begin + size);
 }
 
-void tiny_write_safetensors(const char *dir, const struct tiny_model *model)
+size_t tiny_write_shard(const char *dir, const char *name, const struct tiny_model *model,
+                        int first, int end)
 {
     struct buf path = {0}, header = {0}, data = {0};
     uint8_t length[8];
+    size_t n_bytes;
 
     buf_append_char(&header, '{');
-    for (int i = 0; i < model->n_tensors; i++) {
+    for (int i = first; i < end; i++) {
         size_t size;
         uint8_t *bytes = tiny_tensor_bytes(&model->tensors[i], &size);
 
@@ -86,16 +88,23 @@ void tiny_write_safetensors(const char *dir, const struct tiny_model *model)
     for (int i = 0; i < 8; i++)
         length[i] = (uint8_t)((uint64_t)header.len >> (8 * i));
 
-    buf_printf(&path, "%s/model.safetensors", dir);
+    buf_printf(&path, "%s/%s", dir, name);
     FILE *file = create(path.data);
 
     put(file, path.data, length, sizeof(length));
     put(file, path.data, header.data, header.len);
     put(file, path.data, data.data, data.len);
     finish(file, path.data);
+    n_bytes = data.len;
     buf_release(&path);
     buf_release(&header);
     buf_release(&data);
+    return n_bytes;
+}
+
+void tiny_write_safetensors(const char *dir, const struct tiny_model *model)
+{
+    tiny_write_shard(dir, "model.safetensors", model, 0, model->n_tensors);
 }
 
 static uint64_t hash_file(uint64_t state, const char *path)
@@ -110,22 +119,45 @@ static uint64_t hash_file(uint64_t state, const char *path)
     return state;
 }
 
+/* The next file, where it is there. */
+static bool hash_part(uint64_t *state, const char *folder, const char *name)
+{
+    struct buf path = {0};
+    struct stat entry;
+    bool there;
+
+    buf_printf(&path, "%s/%s", folder, name);
+    there = stat(path.data, &entry) == 0;
+    if (there)
+        *state = hash_file(*state, path.data);
+    buf_release(&path);
+    return there;
+}
+
+static uint64_t hash_folder(const char *path)
+{
+    uint64_t state = HASH_START;
+    char name[64];
+
+    if (!hash_part(&state, path, "config.json"))
+        die(path, "no config.json");
+    if (hash_part(&state, path, "model.safetensors"))
+        return state;
+    if (!hash_part(&state, path, "model.safetensors.index.json"))
+        die(path, "no weights");
+    for (int i = 1, n = 3; i <= n; i++) {
+        snprintf(name, sizeof(name), "model-%05d-of-%05d.safetensors", i, n);
+        if (!hash_part(&state, path, name))
+            die(path, name);
+    }
+    return state;
+}
+
 uint64_t tiny_hash(const char *path)
 {
-    const char *const parts[] = {"config.json", "model.safetensors"};
     struct stat entry;
-    uint64_t state = HASH_START;
 
     if (stat(path, &entry))
         die(path, strerror(errno));
-    if (!S_ISDIR(entry.st_mode))
-        return hash_mix(hash_file(state, path));
-    for (int i = 0; i < 2; i++) {
-        struct buf part = {0};
-
-        buf_printf(&part, "%s/%s", path, parts[i]);
-        state = hash_file(state, part.data);
-        buf_release(&part);
-    }
-    return hash_mix(state);
+    return hash_mix(S_ISDIR(entry.st_mode) ? hash_folder(path) : hash_file(HASH_START, path));
 }

@@ -150,7 +150,8 @@ static void put_tokenizer(struct writer *w)
     put_le(&w->out, 0, 1);
 }
 
-static void put_values(struct writer *w, const char *name, const struct tiny_shape *s)
+static void put_values(struct writer *w, const char *name, float linear_factor,
+                       const struct tiny_shape *s)
 {
     put_text(w, "general.architecture", "llama");
     put_text(w, "general.name", name);
@@ -165,6 +166,10 @@ static void put_values(struct writer *w, const char *name, const struct tiny_sha
     put_u32(w, "llama.rope.dimension_count", s->head_dim);
     put_u32(w, "llama.vocab_size", s->vocab_size);
     put_f32(w, "llama.rope.freq_base", 100000.0f);
+    if (linear_factor > 0) {
+        put_text(w, "llama.rope.scaling.type", "linear");
+        put_f32(w, "llama.rope.scaling.factor", linear_factor);
+    }
     put_f32(w, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
     put_tokenizer(w);
 }
@@ -181,7 +186,7 @@ void tiny_write_gguf(const char *path, const struct tiny_model *model,
     struct writer w = {0};
     struct buf head = {0}, infos = {0}, data = {0};
 
-    put_values(&w, model->name, shape);
+    put_values(&w, model->name, model->linear_factor, shape);
     for (int i = 0; i < model->n_tensors; i++) {
         const struct tiny_tensor *t = &model->tensors[i];
         size_t size;
@@ -198,7 +203,7 @@ void tiny_write_gguf(const char *path, const struct tiny_model *model,
         free(bytes);
     }
     buf_append_string(&head, "GGUF");
-    put_le(&head, 3, 4);
+    put_le(&head, (uint64_t)(model->gguf_version ? model->gguf_version : 3), 4);
     put_le(&head, (uint64_t)model->n_tensors, 8);
     put_le(&head, w.n_values, 8);
     buf_append_text(&head, buf_text(&w.out));

@@ -69,11 +69,11 @@ static void add_layer(struct tiny_model *m, const struct names *names, enum tiny
     }
 }
 
-/* head_type TINY_NONE: tied. embed_type may differ from the linears', as in real GGUF files. */
-static void add_decoder(struct tiny_model *m, const struct names *names, enum tiny_type embed_type,
-                        enum tiny_type type, enum tiny_type norm_type, enum tiny_type head_type,
-                        const struct tiny_shape *s)
+void tiny_add_decoder(struct tiny_model *m, enum tiny_naming naming, enum tiny_type embed_type,
+                      enum tiny_type type, enum tiny_type norm_type, enum tiny_type head_type,
+                      const struct tiny_shape *s)
 {
+    const struct names *names = naming == TINY_GGUF ? &gguf_names : &hf_names;
     char name[64];
 
     snprintf(name, sizeof(name), "%s.weight", names->norm);
@@ -104,7 +104,7 @@ static void write_mistral(const char *dir, const char *name, enum tiny_type type
     char path[4096];
 
     m->name = "mistral"; /* the three types round the same values */
-    add_decoder(m, &hf_names, type, type, type, type, &s);
+    tiny_add_decoder(m, TINY_HF, type, type, type, type, &s);
     buf_printf(&config,
                "{\n  \"architectures\": [\"MistralForCausalLM\"],\n"
                "  \"model_type\": \"mistral\",\n  \"hidden_size\": %d,\n"
@@ -134,7 +134,7 @@ static void write_llama(const char *dir)
     char path[4096];
 
     m->name = "llama";
-    add_decoder(m, &hf_names, TINY_F32, TINY_F32, TINY_F32, TINY_NONE, &s);
+    tiny_add_decoder(m, TINY_HF, TINY_F32, TINY_F32, TINY_F32, TINY_NONE, &s);
     buf_printf(&config,
                "{\n  \"architectures\": [\"LlamaForCausalLM\"],\n  \"attention_bias\": false,\n"
                "  \"attention_dropout\": 0.0,\n  \"bos_token_id\": 1,\n  \"dtype\": \"float32\",\n"
@@ -164,7 +164,7 @@ static void write_gguf(const char *dir, const char *name, enum tiny_type embed_t
     struct buf path = {0};
 
     m->name = "gguf";
-    add_decoder(m, &gguf_names, embed_type, type, TINY_F32, head_type, &s);
+    tiny_add_decoder(m, TINY_GGUF, embed_type, type, TINY_F32, head_type, &s);
     buf_printf(&path, "%s/%s", dir, name);
     tiny_write_gguf(path.data, m, &s);
     buf_release(&path);
@@ -182,5 +182,6 @@ void tiny_write_all(const char *dir)
     write_gguf(dir, "llama-q8_0.gguf", TINY_Q8_0, TINY_Q8_0, TINY_NONE);
     write_gguf(dir, "llama-q4_0.gguf", TINY_F16, TINY_Q4_0, TINY_Q8_0);
     write_gguf(dir, "llama-q4_1.gguf", TINY_Q8_0, TINY_Q4_1, TINY_NONE);
+    tiny_write_variants(dir);
     tiny_write_berts(dir);
 }

@@ -46,10 +46,16 @@ static void fill_row(const struct tiny_tensor *t, int64_t row, float *out)
     const int64_t n_rows = t->n_dims == 2 ? t->shape[0] : 1;
     int64_t source = row;
 
-    if (t->interleaved_heads)
+    if (t->values) {
+        memcpy(out, t->values, (size_t)n_cols * sizeof(*out));
+        return;
+    }
+    if (t->interleaved_heads && t->n_dims == 2)
         source = half_split_row(row, n_rows / t->interleaved_heads);
     for (int64_t i = 0; i < n_cols; i++) {
-        double x = t->offset + t->scale * about_normal(t->key, (uint64_t)(source * n_cols + i));
+        const bool bias = t->interleaved_heads && t->n_dims == 1;
+        const int64_t at = bias ? half_split_row(i, n_cols / t->interleaved_heads) : i;
+        double x = t->offset + t->scale * about_normal(t->key, (uint64_t)(source * n_cols + at));
 
         if (t->planted_key)
             x += t->planted_scale *

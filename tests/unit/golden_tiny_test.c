@@ -98,8 +98,10 @@ static void model_agrees(const struct golden_device *d, const char *name)
 static void losses_agree(const struct golden_device *d)
 {
     static const char *const models[] = {
-        "mistral-f32",    "mistral-f16",     "mistral-bf16",    "llama-f32",       "llama-f32.gguf",
-        "llama-f16.gguf", "llama-q8_0.gguf", "llama-q4_0.gguf", "llama-q4_1.gguf",
+        "mistral-f32",          "mistral-f16",    "mistral-bf16",    "llama-f32",
+        "llama-f32.gguf",       "llama-f16.gguf", "llama-q8_0.gguf", "llama-q4_0.gguf",
+        "llama-q4_1.gguf",      "mistral-window", "mistral-shards",  "llama-linear",
+        "llama-linear-v2.gguf", "llama-3",        "llama-3.gguf",
     };
 
     for (size_t i = 0; i < sizeof(models) / sizeof(models[0]); i++)
@@ -162,10 +164,14 @@ int main(void)
         cmocka_unit_test(embeddings_agree_with_sentence_transformers_on_the_scalar_kernels),
         cmocka_unit_test(embeddings_agree_with_sentence_transformers_on_the_avx2_kernels),
     };
+    json_t *variant_rows;
     int n_failed;
 
     golden_tiny_make(&folder);
     loss_rows = golden_rows("tiny_losses.jsonl");
+    variant_rows = golden_rows("variant_losses.jsonl");
+    json_array_extend(loss_rows, variant_rows);
+    json_decref(variant_rows);
     embedding_rows = golden_rows("tiny_embeddings.jsonl");
     n_failed = cmocka_run_group_tests_name("golden_tiny", tests, NULL, NULL);
     json_decref(loss_rows);
