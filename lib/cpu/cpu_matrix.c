@@ -21,11 +21,35 @@ static uint16_t read_le16(const uint8_t *p)
     return (uint16_t)(p[0] | p[1] << 8);
 }
 
-/* `size` bytes each of n elements, PANEL_ROWS apart in the panel. */
+static uint32_t read_le32(const uint8_t *p)
+{
+    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+
+static uint64_t read_le64(const uint8_t *p)
+{
+    return read_le32(p) | (uint64_t)read_le32(p + 4) << 32;
+}
+
+static void write_le32(uint8_t *p, uint32_t word)
+{
+    p[0] = (uint8_t)word;
+    p[1] = (uint8_t)(word >> 8);
+    p[2] = (uint8_t)(word >> 16);
+    p[3] = (uint8_t)(word >> 24);
+}
+
+/* Elements of 2 or of 4 bytes each, PANEL_ROWS apart in the panel: memcpy of a size that the
+ * compiler knows is one load and one store. */
 static void pack_plain(uint8_t *panel, size_t lane, const uint8_t *row, size_t n, size_t size)
 {
-    for (size_t k = 0; k < n; k++)
-        memcpy(panel + (k * PANEL_ROWS + lane) * size, row + k * size, size);
+    if (size == 2) {
+        for (size_t k = 0; k < n; k++)
+            memcpy(panel + (k * PANEL_ROWS + lane) * 2, row + k * 2, 2);
+    } else {
+        for (size_t k = 0; k < n; k++)
+            memcpy(panel + (k * PANEL_ROWS + lane) * 4, row + k * 4, 4);
+    }
 }
 
 /* Where a panel's block keeps column k of a lane's bytes: the even columns of four come first. */
@@ -34,19 +58,18 @@ static size_t byte_at(size_t lane, size_t k)
     return k / 4 * 4 * PANEL_ROWS + lane * 4 + k % 2 * 2 + k % 4 / 2;
 }
 
+/* Four columns' bytes at a time: the two in the middle change places. */
 static void pack_q8_0(uint8_t *panel, size_t lane, const uint8_t *row, size_t n_blocks)
 {
     for (size_t b = 0; b < n_blocks; b++, panel += (size_t)PANEL_ROWS * 34, row += 34) {
         memcpy(panel + 2 * lane, row, 2);
-        for (size_t k = 0; k < QUANT_BLOCK; k++)
-            panel[2 * (size_t)PANEL_ROWS + byte_at(lane, k)] = row[2 + k];
-    }
-}
+        for (size_t k = 0; k < QUANT_BLOCK; k += 4) {
+            const uint32_t q = read_le32(row + 2 + k);
 
-/* Column k of a 4-bit block: the file keeps columns j and j + 16 in one byte. */
-static unsigned file_nibble(const uint8_t *q, size_t k)
-{
-    return k < QUANT_BLOCK / 2 ? q[k] & 15u : (unsigned)q[k - QUANT_BLOCK / 2] >> 4;
+            write_le32(panel + 2 * (size_t)PANEL_ROWS + byte_at(lane, k),
+                       (q & 0xFF0000FF) | (q & 0xFF00) << 8 | (q >> 8 & 0xFF00));
+        }
+    }
 }
 
 /* Where a panel's block keeps columns k and k + 2 of a lane, k % 4 < 2: in one byte. */
@@ -55,18 +78,35 @@ static size_t nibbles_at(size_t lane, size_t k)
     return k / 8 * 4 * PANEL_ROWS + lane * 4 + k % 2 * 2 + k % 8 / 4;
 }
 
+/* Columns 0 to 7, each a byte of 4 bits, as a panel has them: pairs (0, 2), (4, 6), (1, 3), (5, 7).
+ */
+static uint32_t pair_columns(uint64_t columns)
+{
+    const uint64_t pairs = columns | columns >> 12; /* in bytes 0, 1, 4 and 5 */
+    const uint32_t low = (uint32_t)pairs & 0xFFFF, high = (uint32_t)(pairs >> 32) & 0xFFFF;
+
+    return (low & 0xFF) | (high & 0xFF) << 8 | (low & 0xFF00) << 8 | (high & 0xFF00) << 16;
+}
+
+/* A file keeps columns j and j + 16 of a 4-bit block in one byte, the first in its low half. */
 static void pack_4_bit(uint8_t *panel, size_t lane, const uint8_t *row, size_t n_blocks,
                        size_t n_factors)
 {
     const size_t row_bytes = 2 * n_factors + QUANT_BLOCK / 2;
+    const uint64_t low_halves = UINT64_C(0x0F0F0F0F0F0F0F0F);
 
     for (size_t b = 0; b < n_blocks; b++, row += row_bytes) {
         const uint8_t *q = row + 2 * n_factors;
 
         for (size_t f = 0; f < n_factors; f++, panel += 2 * (size_t)PANEL_ROWS)
             memcpy(panel + 2 * lane, row + 2 * f, 2);
-        for (size_t k = 0; k < QUANT_BLOCK; k += k % 2 ? 3 : 1)
-            panel[nibbles_at(lane, k)] = (uint8_t)(file_nibble(q, k) | file_nibble(q, k + 2) << 4);
+        for (size_t k = 0; k < QUANT_BLOCK / 2; k += 8) {
+            const uint64_t bytes = read_le64(q + k);
+
+            write_le32(panel + nibbles_at(lane, k), pair_columns(bytes & low_halves));
+            write_le32(panel + nibbles_at(lane, k + QUANT_BLOCK / 2),
+                       pair_columns(bytes >> 4 & low_halves));
+        }
         panel += QUANT_BLOCK / 2 * (size_t)PANEL_ROWS;
     }
 }
