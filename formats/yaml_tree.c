@@ -16,6 +16,7 @@
 enum {
     MAX_DEPTH = 16,
     MAX_SIZE = 1 << 20,
+    READ_SIZE = 4096,
     MAX_NODES = 4096, /* also keeps the search for duplicate keys short */
 };
 
@@ -225,13 +226,16 @@ bool yaml_tree_read(struct yaml_tree *tree, const char *path, struct status *sta
     struct buf bytes = {0};
     FILE *file = fopen(path, "rb");
     bool ok = false;
+    size_t n;
 
     *tree = (struct yaml_tree){0};
     if (!file)
         return status_fail(status, errno == ENOENT ? STATUS_NO_INPUT : STATUS_IO, "%s: %s", path,
                            strerror(errno));
-    buf_reserve(&bytes, MAX_SIZE + 1);
-    bytes.len = fread(bytes.data, 1, MAX_SIZE + 1, file);
+    do {
+        n = fread(buf_reserve(&bytes, READ_SIZE), 1, READ_SIZE, file);
+        bytes.len += n;
+    } while (n == READ_SIZE && bytes.len <= MAX_SIZE);
     if (ferror(file))
         status_set(status, STATUS_IO, "%s: %s", path, strerror(errno));
     else
