@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "text/chat_mistral.h"
 
 static const struct {
     const char *name;
@@ -12,6 +13,7 @@ static const struct {
     [CHAT_TEMPLATE_SMOLLM2] = {"smollm2", UINT64_C(0x7fcebbe67a44d2e6),
                                "You are a helpful AI assistant named SmolLM, trained by Hugging "
                                "Face"},
+    [CHAT_TEMPLATE_MISTRAL_V3] = {"mistral-v3", UINT64_C(0x75093b4a26899741), NULL},
 };
 
 static const char turn_begin[] = "<|im_start|>", turn_end[] = "<|im_end|>";
@@ -26,8 +28,13 @@ static bool has_control(const struct tokenizer *tokenizer, const char *piece)
     return tokenizer_is_control(tokenizer, tokenizer_find(tokenizer, piece));
 }
 
-static bool has_pieces(const struct tokenizer *tokenizer)
+/* Has the vocabulary the template's control tokens? *missing names one that it has not. */
+static bool has_pieces(const struct tokenizer *tokenizer, enum chat_template which,
+                       const char **missing)
 {
+    if (which == CHAT_TEMPLATE_MISTRAL_V3)
+        return chat_mistral_fits(tokenizer, missing);
+    *missing = has_control(tokenizer, turn_begin) ? turn_end : turn_begin;
     return has_control(tokenizer, turn_begin) && has_control(tokenizer, turn_end);
 }
 
@@ -40,7 +47,20 @@ static bool find_by_name(const char *name, enum chat_template *which, struct sta
         }
     }
     return status_fail(status, STATUS_CONFIG,
-                       "chat template '%.40s' is not known; chatml and smollm2 are", name);
+                       "chat template '%.40s' is not known; chatml, smollm2 and mistral-v3 are",
+                       name);
+}
+
+/* Later Mistral templates have a turn of the system's own. */
+static bool find_by_pieces(const struct tokenizer *tokenizer, enum chat_template *which)
+{
+    const char *missing;
+
+    *which = CHAT_TEMPLATE_MISTRAL_V3;
+    if (has_pieces(tokenizer, *which, &missing) && !has_control(tokenizer, "[SYSTEM_PROMPT]"))
+        return true;
+    *which = CHAT_TEMPLATE_CHATML;
+    return has_pieces(tokenizer, *which, &missing);
 }
 
 static bool find_by_model(const struct tokenizer *tokenizer, enum chat_template *which,
@@ -48,28 +68,31 @@ static bool find_by_model(const struct tokenizer *tokenizer, enum chat_template 
 {
     const struct text source = tokenizer_chat_template(tokenizer);
     const uint64_t hash = hash64(source.ptr, source.len);
+    const char *missing;
 
     for (int i = 0; i < CHAT_TEMPLATE_COUNT; i++) {
-        if (source.len > 0 && templates[i].hash == hash) {
+        if (source.len > 0 && templates[i].hash == hash &&
+            has_pieces(tokenizer, (enum chat_template)i, &missing)) {
             *which = (enum chat_template)i;
             return true;
         }
     }
-    *which = CHAT_TEMPLATE_CHATML;
-    return has_pieces(tokenizer) ||
+    return find_by_pieces(tokenizer, which) ||
            status_fail(status, STATUS_CONFIG, "the model has no chat template that is known");
 }
 
 bool chat_template_find(const char *name, const struct tokenizer *tokenizer,
                         enum chat_template *which, struct status *status)
 {
+    const char *missing;
+
     if (!name)
         return find_by_model(tokenizer, which, status);
     if (!find_by_name(name, which, status))
         return false;
-    return has_pieces(tokenizer) ||
-           status_fail(status, STATUS_CONFIG, "chat template '%s': the vocabulary has no %s and %s",
-                       name, turn_begin, turn_end);
+    return has_pieces(tokenizer, *which, &missing) ||
+           status_fail(status, STATUS_CONFIG, "chat template '%s': the vocabulary has no %s", name,
+                       missing);
 }
 
 /* What stands between two control tokens is encoded as one text: pieces may span the seam. */
@@ -103,6 +126,8 @@ bool chat_template_render(enum chat_template which, const struct tokenizer *toke
 
     if (n == 0)
         return status_fail_record(status, "messages", "messages", "there are no messages");
+    if (which == CHAT_TEMPLATE_MISTRAL_V3)
+        return chat_mistral_render(tokenizer, messages, n, add_generation_prompt, out, status);
     if (system && !text_is(messages[0].role, "system"))
         ok = put_turn(tokenizer, text_of("system"), text_of(system), &text, out, status);
     for (size_t i = 0; ok && i < n; i++)

@@ -5,6 +5,7 @@
  *
  *   chatml   <|im_start|>ROLE\nCONTENT<|im_end|>\n ... <|im_start|>assistant\n
  *   smollm2  chatml; where the first turn is not the system's, SmolLM2's default system text
+ *   mistral-v3  <s>[INST] ...[/INST] ...</s>: text/chat_mistral.h
  */
 #ifndef TEXT_CHAT_TEMPLATE_H
 #define TEXT_CHAT_TEMPLATE_H
@@ -16,7 +17,12 @@ struct message {
     struct text content;
 };
 
-enum chat_template { CHAT_TEMPLATE_CHATML, CHAT_TEMPLATE_SMOLLM2, CHAT_TEMPLATE_COUNT };
+enum chat_template {
+    CHAT_TEMPLATE_CHATML,
+    CHAT_TEMPLATE_SMOLLM2,
+    CHAT_TEMPLATE_MISTRAL_V3,
+    CHAT_TEMPLATE_COUNT
+};
 
 const char *chat_template_name(enum chat_template which);
 
@@ -28,7 +34,8 @@ bool chat_template_find(const char *name, const struct tokenizer *tokenizer,
 
 /* Append the ids of the messages to *out, and with add_generation_prompt the opening of the
  * assistant's next turn. `which` must come from chat_template_find for this tokenizer.
- * STATUS_INPUT if there are no messages. */
+ * STATUS_INPUT if there are no messages, or
+ * if their roles are not those that the template takes. */
 bool chat_template_render(enum chat_template which, const struct tokenizer *tokenizer,
                           const struct message *messages, size_t n, bool add_generation_prompt,
                           struct tokens *out, struct status *status) MUST_CHECK;

@@ -142,9 +142,12 @@ static bool read_turn(const struct record *record, size_t i, const json_t *turn,
 {
     const json_t *role = json_object_get(turn, "role");
     const json_t *content = json_object_get(turn, "content");
+    const json_t *calls = json_object_get(turn, "tool_calls");
 
     if (!json_is_object(turn))
         return fail_message(record, i, NULL, turn, status);
+    if (calls && !json_is_null(calls) && !(json_is_array(calls) && json_array_size(calls) == 0))
+        return record_fail(record, status, "value", "messages", "'tool_calls' are not known");
     if (!json_is_string(role))
         return fail_message(record, i, "role", role, status);
     if (!json_is_string(content))

@@ -83,10 +83,10 @@ static void is_refused_when_unknown_or_without_its_control_tokens(void **state)
     (void)state;
     assert_false(chat_template_find("vicuna", small, &which, &status));
     assert_string_equal(status.message,
-                        "chat template 'vicuna' is not known; chatml and smollm2 are");
+                        "chat template 'vicuna' is not known; chatml, smollm2 and mistral-v3 are");
     assert_false(chat_template_find("chatml", bare, &which, &status));
     assert_string_equal(status.message,
-                        "chat template 'chatml': the vocabulary has no <|im_start|> and "
+                        "chat template 'chatml': the vocabulary has no "
                         "<|im_end|>");
     assert_false(chat_template_find(NULL, bare, &which, &status));
     assert_int_equal(status.code, STATUS_CONFIG);
