@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "text/metaspace_text.h"
 
 #define REPLACEMENT "\xEF\xBF\xBD" /* U+FFFD */
 
@@ -141,7 +142,7 @@ static void put_unspaced(struct text bytes, struct buf *out)
 }
 
 /* A piece of a Metaspace vocabulary, which may begin the text. */
-static void push_piece(struct detokenizer *d, struct text bytes, struct buf *out)
+static void push_piece(struct detokenizer *d, int32_t id, struct text bytes, struct buf *out)
 {
     const enum tokenizer_lead lead = tokenizer_lead(d->tokenizer);
 
@@ -154,7 +155,10 @@ static void push_piece(struct detokenizer *d, struct text bytes, struct buf *out
         d->lead_over = true;
         return;
     }
-    if (bytes.len > 0 && bytes.ptr[0] == ' ') {
+    /* SentencePiece looks at the piece: what stands for unknown text keeps its space. */
+    if (bytes.len > 0 && bytes.ptr[0] == ' ' &&
+        (lead == TOKENIZER_LEAD_ONE ||
+         text_starts_with(tokenizer_piece(d->tokenizer, id), text_of(METASPACE)))) {
         bytes.ptr++;
         bytes.len--;
         d->lead_over = lead != TOKENIZER_LEAD_ALL;
@@ -169,7 +173,7 @@ static void push_metaspace(struct detokenizer *d, int32_t id, struct text bytes,
 
     if (!tokenizer_is_byte(d->tokenizer, id)) {
         end_run(d, damage, out);
-        push_piece(d, bytes, out);
+        push_piece(d, id, bytes, out);
         return;
     }
     if (tokenizer_lead(d->tokenizer) == TOKENIZER_LEAD_ONE && !d->lead_over && *bytes.ptr == ' ') {

@@ -65,6 +65,11 @@ static bool init_bytes(struct metaspace_bpe *m, struct status *status)
     return true;
 }
 
+static bool is_model_id(const struct metaspace_bpe *m, int32_t id)
+{
+    return m->options.n_model == 0 || (size_t)id < m->options.n_model;
+}
+
 /* roles NULL: every piece of one character is a symbol. */
 static bool init_common(struct metaspace_bpe *m, const struct vocab *vocab,
                         const enum metaspace_role *roles, const struct metaspace_options *options,
@@ -79,7 +84,7 @@ static bool init_common(struct metaspace_bpe *m, const struct vocab *vocab,
 
         if (vocab->pieces[id].len > m->max_piece)
             m->max_piece = vocab->pieces[id].len;
-        if ((!roles || roles[id] == METASPACE_MERGED) &&
+        if (is_model_id(m, (int32_t)id) && (!roles || roles[id] == METASPACE_MERGED) &&
             is_character(vocab->pieces[id], &code_point))
             set_character(m, code_point, (int32_t)id);
     }
@@ -459,9 +464,12 @@ static size_t word_end(struct text text, size_t at, bool split)
 /* The token that is the whole text, where that comes before merging; -1: none. */
 static int32_t whole_token(const struct metaspace_bpe *m, struct text text)
 {
+    int32_t id;
+
     if (!m->options.ignore_merges || text.len > m->max_piece)
         return -1;
-    return vocab_find(m->vocab, text);
+    id = vocab_find(m->vocab, text);
+    return id >= 0 && is_model_id(m, id) ? id : -1;
 }
 
 static void encode_stretch(struct sink *sink, struct metaspace_scratch *s, struct text text)

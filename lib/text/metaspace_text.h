@@ -24,6 +24,7 @@ struct metaspace_options {
     bool fuse_unknown;            /* unknown characters side by side are one token */
     bool ignore_merges;           /* a text that is a token is that token */
     int32_t unknown_id;           /* -1: unknown characters are left out */
+    size_t n_model; /* ids from here on are not the model's: never made of text; 0: all are */
 };
 
 /* Fill *out (emptied first) with the text as it will be merged. `prefix` false: it gets none. A

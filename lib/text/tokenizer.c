@@ -217,15 +217,14 @@ struct tokenizer *tokenizer_open(const char *path, struct status *status)
     return tokenizer_open_vocab_txt(path, NULL, status);
 }
 
-/* Normalised text without added tokens in it; `first`: it begins the text. */
+/* Normalised text without added tokens in it; `prefix`: it may get a space in front. */
 static bool encode_stretch(const struct tokenizer *t, struct scratch *scratch, struct text text,
-                           bool first, struct tokens *out, struct status *status)
+                           bool prefix, struct tokens *out, struct status *status)
 {
     const struct splitter_pieces *pieces = &scratch->splitter.pieces;
 
     if (t->kind == TOKENIZER_METASPACE) {
-        metaspace_bpe_encode(&t->metaspace, &scratch->metaspace, text, first || !t->prefix_once,
-                             out);
+        metaspace_bpe_encode(&t->metaspace, &scratch->metaspace, text, prefix, out);
         return true;
     }
     if (t->kind == TOKENIZER_WORDPIECE) {
@@ -241,7 +240,7 @@ static bool encode_stretch(const struct tokenizer *t, struct scratch *scratch, s
 
 /* Text as it came, without the added tokens that are found there. */
 static bool encode_raw(const struct tokenizer *t, struct scratch *scratch, struct text text,
-                       bool first, unsigned flags, struct tokens *out, struct status *status)
+                       bool prefix, unsigned flags, struct tokens *out, struct status *status)
 {
     struct added_walk walk = {0};
     struct text before;
@@ -250,10 +249,11 @@ static bool encode_raw(const struct tokenizer *t, struct scratch *scratch, struc
     if (!normalizer_run(&t->normalizer, &scratch->normalizer, &text, status))
         return false;
     if (flags & TOKENIZER_NO_ADDED || t->normalized.trie.n_slots == 0)
-        return encode_stretch(t, scratch, text, first, out, status);
+        return encode_stretch(t, scratch, text, prefix, out, status);
     do {
         id = added_tokens_next(&t->normalized, text, &walk, &before);
-        if (!encode_stretch(t, scratch, before, first && before.ptr == text.ptr, out, status))
+        if (!encode_stretch(t, scratch, before, before.ptr == text.ptr ? prefix : !t->prefix_once,
+                            out, status))
             return false;
         if (id >= 0)
             tokens_push(out, id);
@@ -273,7 +273,8 @@ static bool encode_content(const struct tokenizer *t, struct scratch *scratch, s
         return encode_raw(t, scratch, text, begins, flags, out, status);
     do {
         id = added_tokens_next(&t->added, text, &walk, &before);
-        if (!encode_raw(t, scratch, before, begins && before.ptr == text.ptr, flags, out, status))
+        if (!encode_raw(t, scratch, before, before.ptr == text.ptr ? begins : !t->prefix_once,
+                        flags, out, status))
             return false;
         if (id >= 0)
             tokens_push(out, id);

@@ -103,4 +103,10 @@ enum tokenizer_llama_prefix { LLAMA_PREFIX_FIRST, LLAMA_PREFIX_ALWAYS, LLAMA_PRE
 bool tokenizer_set_llama(struct tokenizer *tokenizer, const float *scores, int32_t unknown_id,
                          enum tokenizer_llama_prefix prefix, struct status *status) MUST_CHECK;
 
+/* Merges, prefix and decoding of a tokenizer.json without ByteLevel, once the vocabulary is set. */
+bool tokenizer_fill_metaspace(struct tokenizer *tokenizer, const struct tokenizer_json *json,
+                              struct status *status) MUST_CHECK;
+/* Does its normalizer what tokenizer_fill_metaspace does itself? */
+bool tokenizer_is_llama_normalizer(const struct tokenizer_json *json);
+
 #endif

@@ -64,6 +64,8 @@ static void apply_bert_options(struct tokenizer_json_step *step,
 static bool add_normalizers(struct tokenizer *t, const struct tokenizer_json *json,
                             const struct tokenizer_config *config, struct status *status)
 {
+    if (t->kind == TOKENIZER_METASPACE && tokenizer_is_llama_normalizer(json))
+        return true;
     for (size_t i = 0; i < json->normalizers.n; i++) {
         struct tokenizer_json_step step = json->normalizers.steps[i];
 
@@ -268,24 +270,39 @@ static bool is_byte_level(const struct tokenizer_json *json)
     return false;
 }
 
+static enum tokenizer_kind kind_of(const struct tokenizer_json *json)
+{
+    if (json->model == TOKENIZER_JSON_WORDPIECE)
+        return TOKENIZER_WORDPIECE;
+    return is_byte_level(json) ? TOKENIZER_BYTE_LEVEL : TOKENIZER_METASPACE;
+}
+
+static bool fill_model(struct tokenizer *t, const struct tokenizer_json *json,
+                       const struct tokenizer_config *config, struct status *status)
+{
+    switch (t->kind) {
+    case TOKENIZER_WORDPIECE:
+        return fill_wordpiece(t, json, status);
+    case TOKENIZER_BYTE_LEVEL:
+        return fill_byte_level(t, json, config, status);
+    case TOKENIZER_METASPACE:
+        break;
+    }
+    return tokenizer_fill_metaspace(t, json, status);
+}
+
 /* NULL and a status if the steps are no pipeline that we know. */
 static struct tokenizer *build(const struct tokenizer_json *json,
                                const struct tokenizer_config *config, const char *path,
                                struct status *status)
 {
-    const bool wordpiece = json->model == TOKENIZER_JSON_WORDPIECE;
-    struct tokenizer *t;
-    bool ok;
+    static const char *const names[] = {[TOKENIZER_WORDPIECE] = "wordpiece",
+                                        [TOKENIZER_BYTE_LEVEL] = "byte-level BPE",
+                                        [TOKENIZER_METASPACE] = "metaspace BPE"};
+    const enum tokenizer_kind kind = kind_of(json);
+    struct tokenizer *t = tokenizer_new(kind, names[kind], path);
 
-    if (!wordpiece && !is_byte_level(json)) {
-        status_set(status, STATUS_CONFIG, "pre_tokenizer: BPE without ByteLevel is not known");
-        return NULL;
-    }
-    t = tokenizer_new(wordpiece ? TOKENIZER_WORDPIECE : TOKENIZER_BYTE_LEVEL,
-                      wordpiece ? "wordpiece" : "byte-level BPE", path);
-    ok = add_common(t, json, config, status) &&
-         (wordpiece ? fill_wordpiece(t, json, status) : fill_byte_level(t, json, config, status));
-    if (ok)
+    if (add_common(t, json, config, status) && fill_model(t, json, config, status))
         return t;
     tokenizer_close(t);
     return NULL;

@@ -86,8 +86,7 @@ static void is_refused_when_unknown_or_without_its_control_tokens(void **state)
                         "chat template 'vicuna' is not known; chatml, smollm2 and mistral-v3 are");
     assert_false(chat_template_find("chatml", bare, &which, &status));
     assert_string_equal(status.message,
-                        "chat template 'chatml': the vocabulary has no "
-                        "<|im_end|>");
+                        "chat template 'chatml': the vocabulary has no <|im_start|>");
     assert_false(chat_template_find(NULL, bare, &which, &status));
     assert_int_equal(status.code, STATUS_CONFIG);
     tokenizer_close(small);
