@@ -18,6 +18,10 @@ static void check(const struct model_config *c)
     require(c->n_heads > 0 && c->n_kv_heads > 0 && c->n_heads % c->n_kv_heads == 0);
     require(c->head_dim > 0 && c->max_seq_len > 0 && c->norm_eps > 0.0f);
     require(c->architecture == ARCH_BERT || (c->head_dim % 2 == 0 && c->rope.theta >= 1.0));
+    require(c->sliding_window >= 0 && (c->rope.scaling == ROPE_PLAIN || c->rope.factor > 0));
+    require(c->rope.scaling != ROPE_LLAMA3 ||
+            (c->rope.low_freq_factor > 0 && c->rope.high_freq_factor > c->rope.low_freq_factor &&
+             c->rope.original_positions > 0));
     require(c->architecture != ARCH_BERT || (c->type_vocab_size > 0 && c->n_eos_ids == 0));
     require(c->bos_id >= -1 && c->bos_id < c->vocab_size);
     require(c->n_eos_ids >= 0 && c->n_eos_ids <= MODEL_CONFIG_MAX_EOS_IDS);
