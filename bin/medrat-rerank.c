@@ -149,10 +149,11 @@ static bool open_cross_encoder(const char *path, struct status *status)
                            "%s: a classifier of %d labels; --method cross takes one of 1 label",
                            path, cross_encoder_n_labels(reranker.cross));
     if (args.verbose)
-        fprintf(stderr, "%s: cross-encoder %s on %s: %d tokens%s\n", tool.name,
+        fprintf(stderr, "%s: cross-encoder %s on %s: %d tokens%s, tokenizer %s\n", tool.name,
                 cross_encoder_name(reranker.cross), engine.backend->describe(engine.device),
                 cross_encoder_max_tokens(reranker.cross),
-                cross_encoder_prompt(reranker.cross)[0] ? ", with its prompt" : "");
+                cross_encoder_prompt(reranker.cross)[0] ? ", with its prompt" : "",
+                cross_encoder_tokenizer(reranker.cross));
     return true;
 }
 

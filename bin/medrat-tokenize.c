@@ -93,7 +93,8 @@ static bool open_all(const struct cli_operands *operands, struct tokenizer **tok
     work.tokenizer = *tokenizer;
     work.truncate = (enum truncate)truncate_option;
     if (args.verbose)
-        fprintf(stderr, "%s: %s, %d tokens\n", tool.name, tokenizer_name(*tokenizer),
+        fprintf(stderr, "%s: tokenizer %s: %s, %d tokens\n", tool.name,
+                tokenizer_source(*tokenizer), tokenizer_name(*tokenizer),
                 tokenizer_vocab_size(*tokenizer));
     return token_record_open(&work, status);
 }

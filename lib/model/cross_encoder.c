@@ -50,6 +50,11 @@ const char *cross_encoder_name(const struct cross_encoder *x)
     return x->folder.name;
 }
 
+const char *cross_encoder_tokenizer(const struct cross_encoder *x)
+{
+    return tokenizer_source(x->folder.tokenizer);
+}
+
 const char *cross_encoder_prompt(const struct cross_encoder *x)
 {
     return x->folder.settings.query_prompt;

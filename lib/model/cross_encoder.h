@@ -28,9 +28,11 @@ struct cross_encoder *cross_encoder_open(const char *path, const struct backend 
                                          struct device *device, struct status *status) MUST_CHECK;
 void cross_encoder_close(struct cross_encoder *cross); /* NULL allowed */
 
-int cross_encoder_n_labels(const struct cross_encoder *cross);       /* logits a pair */
-int cross_encoder_max_tokens(const struct cross_encoder *cross);     /* specials included */
-const char *cross_encoder_name(const struct cross_encoder *cross);   /* short name '@' hash */
+int cross_encoder_n_labels(const struct cross_encoder *cross);     /* logits a pair */
+int cross_encoder_max_tokens(const struct cross_encoder *cross);   /* specials included */
+const char *cross_encoder_name(const struct cross_encoder *cross); /* short name '@' hash */
+/* The file that its tokenizer was read from, without the folder. */
+const char *cross_encoder_tokenizer(const struct cross_encoder *cross);
 const char *cross_encoder_prompt(const struct cross_encoder *cross); /* before a; "": none */
 
 /* out [n][n_labels]: the logits of pairs[0 .. n), without an activation. n_tokens [n] (may be

@@ -118,6 +118,7 @@ void encoder_describe(const struct encoder *e, struct buf *out)
                e->folder.settings.max_seq_length);
     if (e->prompts[ENCODER_QUERY].len > 0 || e->prompts[ENCODER_DOCUMENT].len > 0)
         buf_append_string(out, ", with its prompts");
+    buf_printf(out, ", tokenizer %s", tokenizer_source(e->folder.tokenizer));
     if (!e->folder.settings.has_modules)
         buf_append_string(out, " (it has no modules.json)");
 }
@@ -184,6 +185,11 @@ static void pool(struct encoder *e, const float *rows, int first, int n, float *
 }
 
 /* ---- embedding --------------------------------------------------------------------------- */
+
+const char *encoder_tokenizer(const struct encoder *e)
+{
+    return tokenizer_source(e->folder.tokenizer);
+}
 
 /* The tokens of a text into text_tokens, cut to what the encoder reads; *n is how many they were.
  * The white space around a text is no part of it: BERT's own tokenizer drops it. */

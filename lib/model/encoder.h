@@ -32,8 +32,10 @@ int encoder_max_tokens(const struct encoder *encoder);   /* specials included; t
 const char *encoder_name(const struct encoder *encoder); /* short name '@' hash, as model.name */
 /* How its vectors are to be compared. */
 enum sbert_similarity encoder_similarity(const struct encoder *encoder);
-/* Appends, for people: "mean of the tokens, normalised, cosine, 256 tokens". */
+/* Appends, for people: "mean of the tokens, normalised, cosine, 256 tokens, tokenizer FILE". */
 void encoder_describe(const struct encoder *encoder, struct buf *out);
+/* The file that its tokenizer was read from, without the folder. */
+const char *encoder_tokenizer(const struct encoder *encoder);
 
 /* out [n][dim]: the vectors of texts[0 .. n), each of length 1 when the model normalises. roles
  * [n] (NULL: all documents). White space around a text does not count. n_tokens [n] (may be NULL):

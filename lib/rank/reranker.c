@@ -427,6 +427,10 @@ void reranker_stats(const struct reranker *reranker, struct buf *members)
     if (model_name(reranker)) {
         json_write_name(members, "encoder");
         json_write_string(members, text_of(model_name(reranker)));
+        json_write_name(members, "encoder_tokenizer");
+        json_write_string(members,
+                          text_of(reranker->cross ? cross_encoder_tokenizer(reranker->cross)
+                                                  : encoder_tokenizer(reranker->encoder)));
         json_write_name(members, "encoder_tokens");
         json_write_uint(members, reranker->done.n_tokens);
         json_write_name(members, "truncated");

@@ -37,11 +37,20 @@ void engine_close(struct engine *e)
     *e = (struct engine){0};
 }
 
+const char *engine_tokenizer(const struct engine *e)
+{
+    return e->model && e->model->tokenizer ? tokenizer_source(e->model->tokenizer) : "none";
+}
+
 void engine_write_stats(const struct engine *e, struct buf *members)
 {
     if (e->model) {
         json_write_name(members, "model");
         json_write_string(members, text_of(e->model->name));
+    }
+    if (e->model && e->model->tokenizer) {
+        json_write_name(members, "tokenizer");
+        json_write_string(members, text_of(tokenizer_source(e->model->tokenizer)));
     }
     json_write_name(members, "device");
     json_write_string(members, text_of(e->backend->describe(e->device)));

@@ -24,7 +24,12 @@ bool engine_open(struct engine *engine, const char *model_path, const char *devi
                  int threads, struct status *status) MUST_CHECK;
 void engine_close(struct engine *engine);
 
-/* `"model":..,"device":..,"threads":..` for --stats; no model where there is none. */
+/* `"model":..,"tokenizer":..,"device":..,"threads":..` for --stats; without those that there are
+ * not.
+ */
 void engine_write_stats(const struct engine *engine, struct buf *members);
+
+/* The file that the model's tokenizer was read from; "none" without one. */
+const char *engine_tokenizer(const struct engine *engine);
 
 #endif

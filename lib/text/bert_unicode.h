@@ -12,4 +12,7 @@ bool bert_unicode_is_punctuation(int32_t code_point);     /* P* */
 bool bert_unicode_is_control(int32_t code_point);         /* Cc, Cf, Co, Cs */
 bool bert_unicode_is_nonspacing_mark(int32_t code_point); /* Mn */
 
+/* What StripAccents drops: M* of Unicode 9.0. */
+bool bert_unicode_is_accent(int32_t code_point);
+
 #endif

@@ -50,7 +50,9 @@ static bool append_bytes(struct text piece, const int16_t alphabet[0x144], struc
 
 static void init_bytes(struct byte_level *b, const struct vocab *vocab)
 {
+    const struct text *spellings = b->options.spellings ? b->options.spellings : vocab->pieces;
     int16_t alphabet[0x144]; /* 0x100 + 68 characters at most */
+    size_t size = 1;
 
     for (int32_t c = 0; c < 0x144; c++)
         alphabet[c] = (int16_t)alphabet_byte(c);
@@ -60,12 +62,14 @@ static void init_bytes(struct byte_level *b, const struct vocab *vocab)
     b->bytes = memory_zeroed(b->n, sizeof(*b->bytes));
     b->whole = memory_zeroed(b->n, sizeof(*b->whole));
     vocab_index_init(&b->index, b->n);
-    buf_reserve(&b->store, vocab->store.len + 1); /* spellings are longer, so this does not move */
+    for (size_t id = 0; id < b->n; id++)
+        size += spellings[id].len;
+    buf_reserve(&b->store, size); /* spellings are longer, so this does not move */
     for (size_t id = 0; id < b->n; id++) {
         const size_t from = b->store.len;
 
-        if (!append_bytes(vocab->pieces[id], alphabet, &b->store)) {
-            b->bytes[id] = vocab->pieces[id];
+        if (!append_bytes(spellings[id], alphabet, &b->store)) {
+            b->bytes[id] = spellings[id];
             continue;
         }
         b->bytes[id] = (struct text){b->store.data + from, b->store.len - from};

@@ -15,6 +15,7 @@ struct byte_level_options {
                            not */
     int32_t unknown_id; /* of a byte without a token; -1: such a byte is left out */
     bool fuse_unknown;  /* one for a run of them */
+    const struct text *spellings; /* of each token when it is decoded; NULL: as in the vocabulary */
 };
 
 /* Two pieces that become the piece they spell together. */
@@ -42,8 +43,8 @@ struct byte_level_scratch {
     struct tokens symbols;
 };
 
-/* `vocab` must outlive this. STATUS_CONFIG if a merge is not made of the model's tokens, or is
- * there twice. */
+/* `vocab` and the spellings must outlive this. STATUS_CONFIG if a merge is not made of the model's
+ * tokens, or is there twice. */
 bool byte_level_init(struct byte_level *byte_level, const struct vocab *vocab,
                      const struct byte_level_merge *merges, size_t n_merges,
                      const struct byte_level_options *options, struct status *status) MUST_CHECK;

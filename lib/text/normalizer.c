@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "text/bert_unicode.h"
 #include "text/unicode.h"
 
 struct normalizer_step {
@@ -91,7 +92,7 @@ static void strip_accents(struct text text, struct buf *out)
         int32_t c;
 
         n = unicode_decode(text, at, &c);
-        if (!unicode_is_mark(c))
+        if (!bert_unicode_is_accent(c))
             buf_append(out, text.ptr + at, n);
     }
 }

@@ -8,13 +8,17 @@ struct character {
     size_t end;
 };
 
-static inline struct character look(struct text text, size_t at)
+/* With `latest`, numbers are those of Rust, which cuts them out for SmolLM before Oniguruma sees
+ * the rest, and knows some more. */
+static inline struct character look(struct text text, size_t at, bool latest)
 {
     struct character c;
     int32_t code_point;
 
     c.end = at + unicode_decode(text, at, &code_point);
     c.kind = unicode_class(code_point);
+    if (latest && c.kind == UNICODE_OTHER && code_point >= 0x10000 && unicode_is_number(code_point))
+        c.kind = UNICODE_NUMBER;
     return c;
 }
 
@@ -73,10 +77,10 @@ static size_t contraction_any_case(struct text text, size_t at)
 }
 
 /* The end of the run of characters of one kind that goes on at `at`. */
-static size_t run_end(struct text text, size_t at, enum unicode_class kind)
+static size_t run_end(struct text text, size_t at, enum unicode_class kind, bool latest)
 {
     while (at < text.len) {
-        const struct character c = look(text, at);
+        const struct character c = look(text, at, latest);
 
         if (c.kind != kind)
             break;
@@ -100,7 +104,7 @@ static size_t space_end(struct text text, size_t at, bool numbers_end, bool newl
     size_t line_end = 0;
 
     while (end < text.len) {
-        const struct character c = look(text, end);
+        const struct character c = look(text, end, numbers_end);
 
         if (c.kind != UNICODE_SPACE) {
             if (line_end > 0)
@@ -119,16 +123,16 @@ static size_t space_end(struct text text, size_t at, bool numbers_end, bool newl
 
 static size_t next_gpt2(struct text text, size_t at, bool single_numbers)
 {
-    const struct character first = look(text, at);
+    const struct character first = look(text, at, single_numbers);
 
     if (first.kind == UNICODE_NUMBER && single_numbers)
         return first.end;
     if (first.kind == UNICODE_SPACE) {
         if (text.ptr[at] == ' ' && first.end < text.len) {
-            const struct character next = look(text, first.end);
+            const struct character next = look(text, first.end, single_numbers);
 
             if (next.kind != UNICODE_SPACE && !(next.kind == UNICODE_NUMBER && single_numbers))
-                return run_end(text, next.end, next.kind);
+                return run_end(text, next.end, next.kind, single_numbers);
         }
         return space_end(text, at, single_numbers, false);
     }
@@ -138,13 +142,13 @@ static size_t next_gpt2(struct text text, size_t at, bool single_numbers)
         if (n > 0)
             return first.end + n;
     }
-    return run_end(text, first.end, first.kind);
+    return run_end(text, first.end, first.kind, single_numbers);
 }
 
 static size_t next_numbers(struct text text, size_t at, int max)
 {
     for (int i = 0; i < max && at < text.len; i++) {
-        const struct character c = look(text, at);
+        const struct character c = look(text, at, false);
 
         if (c.kind != UNICODE_NUMBER)
             break;
@@ -156,7 +160,7 @@ static size_t next_numbers(struct text text, size_t at, int max)
 /* [^\s\p{L}\p{N}]+[\r\n]* of which the first character is passed already. */
 static size_t others_end(struct text text, size_t at)
 {
-    at = run_end(text, at, UNICODE_OTHER);
+    at = run_end(text, at, UNICODE_OTHER, false);
     while (at < text.len && is_newline(text.ptr[at]))
         at++;
     return at;
@@ -164,7 +168,7 @@ static size_t others_end(struct text text, size_t at)
 
 static size_t next_llama3(struct text text, size_t at, int max_numbers)
 {
-    const struct character first = look(text, at);
+    const struct character first = look(text, at, false);
     struct character next;
 
     if (text.ptr[at] == '\'') {
@@ -174,13 +178,13 @@ static size_t next_llama3(struct text text, size_t at, int max_numbers)
             return first.end + n;
     }
     if (first.kind == UNICODE_LETTER)
-        return run_end(text, first.end, UNICODE_LETTER);
+        return run_end(text, first.end, UNICODE_LETTER, false);
     if (first.kind == UNICODE_NUMBER)
         return next_numbers(text, first.end, max_numbers - 1);
     if (first.end < text.len) {
-        next = look(text, first.end);
+        next = look(text, first.end, false);
         if (next.kind == UNICODE_LETTER && !is_newline(text.ptr[at]))
-            return run_end(text, next.end, UNICODE_LETTER);
+            return run_end(text, next.end, UNICODE_LETTER, false);
         if (next.kind == UNICODE_OTHER && text.ptr[at] == ' ')
             return others_end(text, next.end);
     }

@@ -26,18 +26,69 @@ struct split_regex {
     pcre2_code *code;
 };
 
-/* Oniguruma's classes over Unicode as properties, within brackets or by themselves. */
+/* What PCRE2 10.42 (Unicode 14.0) lacks of Oniguruma's letters and numbers (16.0). */
+#define LATER_L                                                                                    \
+    "\\x{1C89}-\\x{1C8A}\\x{A7CB}-\\x{A7CD}\\x{A7DA}-\\x{A7DC}\\x{105C0}-\\x{105F3}"               \
+    "\\x{10D4A}-\\x{10D65}\\x{10D6F}-\\x{10D85}\\x{10EC2}-\\x{10EC4}"                              \
+    "\\x{1123F}-\\x{11240}\\x{11380}-\\x{11389}\\x{1138B}\\x{1138E}"                               \
+    "\\x{11390}-\\x{113B5}\\x{113B7}\\x{113D1}\\x{113D3}\\x{11BC0}-\\x{11BE0}"                     \
+    "\\x{11F02}\\x{11F04}-\\x{11F10}\\x{11F12}-\\x{11F33}\\x{1342F}"                               \
+    "\\x{13441}-\\x{13446}\\x{13460}-\\x{143FA}\\x{16100}-\\x{1611D}"                              \
+    "\\x{16D40}-\\x{16D6C}\\x{18CFF}\\x{1B132}\\x{1B155}\\x{1DF25}-\\x{1DF2A}"                     \
+    "\\x{1E030}-\\x{1E06D}\\x{1E4D0}-\\x{1E4EB}\\x{1E5D0}-\\x{1E5ED}\\x{1E5F0}"                    \
+    "\\x{2B739}\\x{2EBF0}-\\x{2EE5D}\\x{31350}-\\x{323AF}"
+#define LATER_N                                                                                    \
+    "\\x{10D40}-\\x{10D49}\\x{116D0}-\\x{116E3}\\x{11BF0}-\\x{11BF9}"                              \
+    "\\x{11F50}-\\x{11F59}\\x{16130}-\\x{16139}\\x{16D70}-\\x{16D79}"                              \
+    "\\x{1CCF0}-\\x{1CCF9}\\x{1D2C0}-\\x{1D2D3}\\x{1E4F0}-\\x{1E4F9}"                              \
+    "\\x{1E5F1}-\\x{1E5FA}"
+
+#define LETTER "\\p{L}" LATER_L
+#define NUMBER "\\p{N}" LATER_N
+/* Oniguruma has some numbers of Latin-1 among the word characters, and no others that are not Nd.
+ */
+#define WORD                                                                                       \
+    "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}" LATER_L LATER_N
+
+/* Oniguruma's classes over Unicode, within brackets (NULL: refused) or by themselves. */
 static const struct {
-    char escape;
-    const char *within, *alone;
+    const char *escape, *within, *alone;
 } classes[] = {
-    {'s', "\\p{White_Space}", "\\p{White_Space}"},
-    {'S', "\\P{White_Space}", "\\P{White_Space}"},
-    {'d', "\\p{Nd}", "\\p{Nd}"},
-    {'D', "\\P{Nd}", "\\P{Nd}"},
-    {'w', "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}", "[\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]"},
-    {'W', NULL, "[^\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}]"},
+    {"\\s", "\\p{White_Space}", "\\p{White_Space}"},
+    {"\\S", "\\P{White_Space}", "\\P{White_Space}"},
+    {"\\d", "\\p{Nd}", "\\p{Nd}"},
+    {"\\D", "\\P{Nd}", "\\P{Nd}"},
+    {"\\w", WORD, "[" WORD "]"},
+    {"\\W", NULL, "[^" WORD "]"},
+    {"\\p{L}", LETTER, "[" LETTER "]"},
+    {"\\p{N}", NUMBER, "[" NUMBER "]"},
+    {"\\P{L}", NULL, "[^" LETTER "]"},
+    {"\\P{N}", NULL, "[^" NUMBER "]"},
 };
+
+/* The length of \p{...} or \x{...}, of \pL and the like, of \xHH; or of two characters. */
+static size_t escape_length(struct text p)
+{
+    const char *end;
+
+    if (!strchr("pPx", p.ptr[1]) || p.len < 3 || p.ptr[2] != '{')
+        return 2;
+    end = memchr(p.ptr, '}', p.len);
+    return end ? (size_t)(end - p.ptr) + 1 : 2;
+}
+
+/* \uHHHH, which PCRE2 does not have. */
+static bool put_code_point(struct text p, struct buf *out)
+{
+    if (p.len < 6 || p.ptr[1] != 'u')
+        return false;
+    for (int i = 2; i < 6; i++) {
+        if (!p.ptr[i] || !strchr("0123456789abcdefABCDEF", p.ptr[i]))
+            return false;
+    }
+    buf_printf(out, "\\x{%.4s}", p.ptr + 2);
+    return true;
+}
 
 /* Append what stands for the escape at p[0] = '\\'; returns its length, 0 if it is refused. */
 static size_t put_escape(struct text p, bool in_class, struct buf *out, struct status *status)
@@ -47,16 +98,17 @@ static size_t put_escape(struct text p, bool in_class, struct buf *out, struct s
     for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
         const char *spelled = in_class ? classes[i].within : classes[i].alone;
 
-        if (c == classes[i].escape && spelled) {
+        if (spelled && text_starts_with(p, text_of(classes[i].escape))) {
             buf_append_string(out, spelled);
-            return 2;
+            return strlen(classes[i].escape);
         }
     }
-    if (c != '\0' &&
-        (strchr("pPrntfevx", c) ||
-         ((unsigned char)c < 0x80 && strchr(" !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", c)))) {
-        buf_append(out, p.ptr, 2);
-        return 2;
+    if (put_code_point(p, out))
+        return 6;
+    if (c != '\0' && !(c == 'W' || (c == 'P' && in_class)) &&
+        strchr("pPrntfevx !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", c)) {
+        buf_append(out, p.ptr, escape_length(p));
+        return escape_length(p);
     }
     status_set(status, STATUS_CONFIG, "pattern: '\\%c' is not known%s",
                c >= ' ' && c < 0x7F ? c : '?', in_class ? " in brackets" : "");

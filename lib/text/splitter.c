@@ -195,7 +195,7 @@ static void find_numbers(struct splitter_scratch *s, struct text piece)
         int32_t c;
 
         n = unicode_decode(piece, at, &c);
-        if (unicode_class(c) != UNICODE_NUMBER)
+        if (!unicode_is_number(c))
             continue;
         if (done < at)
             put_match(s, done, at, false);

@@ -190,6 +190,8 @@ bool token_record_decode(struct token_record *work, const struct record *record,
 
 void token_record_write_stats(const struct token_record *work, struct buf *members)
 {
+    json_write_name(members, "tokenizer");
+    json_write_string(members, text_of(tokenizer_source(work->tokenizer)));
     json_write_name(members, "tokens");
     json_write_uint(members, work->n_tokens);
     json_write_name(members, "truncated_records");

@@ -90,6 +90,8 @@ void tokenizer_close(struct tokenizer *tokenizer)
     piece_bytes_release(&tokenizer->piece_bytes);
     added_tokens_release(&tokenizer->added);
     added_tokens_release(&tokenizer->normalized);
+    free(tokenizer->spellings);
+    buf_release(&tokenizer->spelled);
     normalizer_release(&tokenizer->normalizer);
     splitter_release(&tokenizer->splitter);
     token_frame_release(&tokenizer->single);
@@ -453,8 +455,10 @@ struct text tokenizer_piece(const struct tokenizer *tokenizer, int32_t id)
 
 struct text tokenizer_bytes(const struct tokenizer *tokenizer, int32_t id)
 {
-    if (tokenizer->kind == TOKENIZER_WORDPIECE || !is_token(tokenizer, id))
-        return tokenizer_piece(tokenizer, id);
+    if (!is_token(tokenizer, id))
+        return text_of("");
+    if (tokenizer->kind == TOKENIZER_WORDPIECE)
+        return tokenizer->spellings ? tokenizer->spellings[id] : tokenizer->vocab.pieces[id];
     if (tokenizer->kind == TOKENIZER_METASPACE)
         return tokenizer->piece_bytes.texts[id];
     return tokenizer->byte_level.bytes[id];

@@ -41,6 +41,9 @@ struct tokenizer {
     struct vocab vocab;   /* of all ids */
     unsigned char *roles; /* ours, [vocab.n]: TOKEN_* */
     struct added_tokens added, normalized;
+    struct text
+        *spellings;     /* ours, [vocab.n]: of tokens when they are decoded; NULL: as in vocab */
+    struct buf spelled; /* where those lie that differ */
     struct normalizer normalizer;
     struct splitter splitter;
     struct byte_level byte_level; /* TOKENIZER_BYTE_LEVEL */

@@ -102,6 +102,24 @@ static bool add_pre_tokenizers(struct tokenizer *t, const struct tokenizer_json 
     return true;
 }
 
+/* The library decodes a token that is looked for in the normalised text to what it looked for. */
+static void set_spellings(struct tokenizer *t, const struct added_token *tokens,
+                          const struct buf *contents, size_t n)
+{
+    size_t size = 1;
+
+    t->spellings = memory_zeroed(t->vocab.n, sizeof(*t->spellings));
+    memcpy(t->spellings, t->vocab.pieces, t->vocab.n * sizeof(*t->spellings));
+    for (size_t i = 0; i < n; i++)
+        size += contents[i].len;
+    buf_reserve(&t->spelled, size); /* from here on its bytes do not move */
+    for (size_t i = 0; i < n; i++) {
+        t->spellings[tokens[i].id] =
+            (struct text){t->spelled.data + t->spelled.len, contents[i].len};
+        buf_append_text(&t->spelled, buf_text(&contents[i]));
+    }
+}
+
 /* Those that are looked for in the text as it came, or in the normalised text: special ones first,
  * as the library orders them. */
 static bool index_added(struct tokenizer *t, const struct tokenizer_json *json, bool normalized,
@@ -134,6 +152,8 @@ static bool index_added(struct tokenizer *t, const struct tokenizer_json *json, 
         n++;
     }
     ok = ok && added_tokens_init(normalized ? &t->normalized : &t->added, tokens, n, status);
+    if (ok && normalized && n > 0)
+        set_spellings(t, tokens, contents, n);
     for (size_t i = 0; i < n; i++)
         buf_release(&contents[i]);
     free(contents);
@@ -242,7 +262,7 @@ static bool fill_byte_level(struct tokenizer *t, const struct tokenizer_json *js
                             const struct tokenizer_config *config, struct status *status)
 {
     const struct byte_level_options options = {json->n_model, json->ignore_merges, json->unknown_id,
-                                               json->fuse_unk};
+                                               json->fuse_unk, t->spellings};
     struct byte_level_merge *merges;
     bool ok;
 

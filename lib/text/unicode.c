@@ -2,6 +2,8 @@
 
 #include <utf8proc.h>
 
+#include "text/unicode_range.h"
+
 size_t unicode_decode(struct text text, size_t at, int32_t *code_point)
 {
     const unsigned char *p = (const unsigned char *)text.ptr + at;
@@ -68,6 +70,35 @@ static enum unicode_class ascii_class(int32_t c)
     return unicode_is_space(c) ? UNICODE_SPACE : UNICODE_OTHER;
 }
 
+/* Letters and numbers of Unicode 15.1 and 16.0, which Oniguruma knows and utf8proc 2.8 does not. */
+static const int32_t later_letters[][2] = {
+    {0x1C89, 0x1C8A},   {0xA7CB, 0xA7CD},   {0xA7DA, 0xA7DC},   {0x105C0, 0x105F3},
+    {0x10D4A, 0x10D65}, {0x10D6F, 0x10D85}, {0x10EC2, 0x10EC4}, {0x11380, 0x11389},
+    {0x1138B, 0x1138B}, {0x1138E, 0x1138E}, {0x11390, 0x113B5}, {0x113B7, 0x113B7},
+    {0x113D1, 0x113D1}, {0x113D3, 0x113D3}, {0x11BC0, 0x11BE0}, {0x13460, 0x143FA},
+    {0x16100, 0x1611D}, {0x16D40, 0x16D6C}, {0x18CFF, 0x18CFF}, {0x1E5D0, 0x1E5ED},
+    {0x1E5F0, 0x1E5F0}, {0x2EBF0, 0x2EE5D}};
+static const int32_t later_numbers[][2] = {
+    {0x10D40, 0x10D49}, {0x116D0, 0x116E3}, {0x11BF0, 0x11BF9}, {0x16130, 0x16139},
+    {0x16D70, 0x16D79}, {0x1CCF0, 0x1CCF9}, {0x1E5F1, 0x1E5FA}};
+/* Numbers of 17.0, which Rust's own table knows. */
+static const int32_t latest_numbers[][2] = {{0x11DE0, 0x11DE9}, {0x16FF4, 0x16FF6}};
+
+#define HAS(ranges, c) unicode_range_has(ranges, sizeof(ranges) / sizeof((ranges)[0]), c)
+
+static enum unicode_class later_class(int32_t c)
+{
+    if (HAS(later_letters, c))
+        return UNICODE_LETTER;
+    return HAS(later_numbers, c) ? UNICODE_NUMBER : UNICODE_OTHER;
+}
+
+bool unicode_is_number(int32_t code_point)
+{
+    return unicode_class(code_point) == UNICODE_NUMBER ||
+           (code_point >= latest_numbers[0][0] && HAS(latest_numbers, code_point));
+}
+
 enum unicode_class unicode_class(int32_t code_point)
 {
     if (code_point < 0x80)
@@ -83,6 +114,8 @@ enum unicode_class unicode_class(int32_t code_point)
     case UTF8PROC_CATEGORY_NL:
     case UTF8PROC_CATEGORY_NO:
         return UNICODE_NUMBER;
+    case UTF8PROC_CATEGORY_CN:
+        return later_class(code_point);
     default:
         return unicode_is_space(code_point) ? UNICODE_SPACE : UNICODE_OTHER;
     }

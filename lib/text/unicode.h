@@ -22,10 +22,12 @@ size_t unicode_encode(int32_t code_point, char out[UNICODE_MAX_BYTES]);
 /* Is all of it well-formed UTF-8? */
 bool unicode_is_valid(struct text text);
 
-/* The classes of GPT-2's pattern: \p{L}, \p{N}, \s (White_Space), all else. */
+/* The classes of GPT-2's pattern: \p{L}, \p{N} (of Unicode 16.0, as Oniguruma has them), \s
+ * (White_Space), all else. */
 enum unicode_class { UNICODE_OTHER, UNICODE_LETTER, UNICODE_NUMBER, UNICODE_SPACE };
 enum unicode_class unicode_class(int32_t code_point);
 
+bool unicode_is_number(int32_t code_point);          /* \p{N} of Unicode 17.0, as Rust has it */
 bool unicode_is_space(int32_t code_point);           /* White_Space */
 bool unicode_is_punctuation(int32_t code_point);     /* general category P* */
 bool unicode_is_control(int32_t code_point);         /* Cc, Cf, Co, Cs; not Cn */

@@ -59,3 +59,7 @@ def write_jsonl(path, rows):
         for row in rows:
             out.write(json.dumps(row, separators=(",", ":")) + "\n")
     print(f"{path}: {len(rows)} rows, {Path(path).stat().st_size} bytes", file=sys.stderr)
+
+
+def write_lines(path, lines):
+    Path(path).write_text("".join(line + "\n" for line in lines), encoding="ascii")

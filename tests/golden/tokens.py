@@ -16,7 +16,7 @@ import jinja2
 from gguf import GGUFReader
 from transformers import BertTokenizerFast
 
-from common import ids_hash, read_jsonl, write_jsonl
+from common import ids_hash, read_jsonl, write_jsonl, write_lines
 from reference import smollm_tokenizer
 
 BLOCK = 4096
@@ -43,10 +43,6 @@ def differences(path):
 def block_text(c):
     """Shows whether a code point is a letter, a number, a space, punctuation, dropped, or none."""
     return f"x{c}y {c}'s  {c}{c}'re 1{c}\n"
-
-
-def write_lines(path, lines):
-    Path(path).write_text("".join(line + "\n" for line in lines), encoding="ascii")
 
 
 def block_hashes(tokenizer, left_out):
@@ -418,4 +414,5 @@ def main():
     write_jsonl(out / "chats.jsonl", list(chat_rows(smollm2, gguf_path)))
 
 
-main()
+if __name__ == "__main__":
+    main()
