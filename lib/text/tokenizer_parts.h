@@ -112,4 +112,8 @@ bool tokenizer_fill_metaspace(struct tokenizer *tokenizer, const struct tokenize
 /* Does its normalizer what tokenizer_fill_metaspace does itself? */
 bool tokenizer_is_llama_normalizer(const struct tokenizer_json *json);
 
+/* What a BERT has besides its vocabulary, once that is set, with the options of a folder. */
+bool tokenizer_fill_bert(struct tokenizer *tokenizer, const struct tokenizer_config *config,
+                         struct status *status) MUST_CHECK;
+
 #endif

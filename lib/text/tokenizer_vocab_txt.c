@@ -141,24 +141,29 @@ static bool find_specials(const struct tokenizer *tokenizer, const struct tokeni
     return true;
 }
 
-static bool fill(struct tokenizer *tokenizer, const char *path,
-                 const struct tokenizer_config *config, struct status *status)
+bool tokenizer_fill_bert(struct tokenizer *tokenizer, const struct tokenizer_config *config,
+                         struct status *status)
 {
     const json_t *added = json_object_get(config->root, "added_tokens_decoder");
     int32_t ids[N_BERT_SPECIAL];
 
-    if (!read_vocab(tokenizer, path, status))
-        return false;
     if (!find_specials(tokenizer, config, ids, status) ||
         (json_is_object(added) && !add_tokens(tokenizer, added, status)) ||
         !tokenizer_index_added(tokenizer, status) || !add_normalizer(tokenizer, config, status) ||
         !wordpiece_init(&tokenizer->wordpiece, tokenizer->vocab.pieces, tokenizer->vocab.n,
                         text_of("##"), ids[SPECIAL_UNKNOWN], MAX_WORD, status))
-        return status_context(status, "%s", path);
+        return false;
     tokenizer_set_bert_frames(tokenizer, ids[SPECIAL_CLS], ids[SPECIAL_SEP]);
     tokenizer->cleanup = true;
     buf_append_text(&tokenizer->chat_template, buf_text(&config->chat_template));
     return true;
+}
+
+static bool fill(struct tokenizer *tokenizer, const char *path,
+                 const struct tokenizer_config *config, struct status *status)
+{
+    return read_vocab(tokenizer, path, status) &&
+           (tokenizer_fill_bert(tokenizer, config, status) || status_context(status, "%s", path));
 }
 
 struct tokenizer *tokenizer_open_vocab_txt(const char *path, const struct tokenizer_config *config,

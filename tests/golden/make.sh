@@ -51,6 +51,7 @@ for name; do
         ;;
     tokens)
         "$python" $here/tokens.py "$models" "$data" $here/tokens
+        "$python" $here/gguf_tokens.py "$smollm2" $here/tokens
         ;;
     *)
         echo "make.sh: no golden file is called '$name'" >&2

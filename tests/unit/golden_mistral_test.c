@@ -17,7 +17,8 @@
 
 enum { N_VAL = 3246, BLOCK = 4096, N_POINTS = 0x110000, MAX_TURNS = 8 };
 
-static const char *const names[] = {"spm", "first", "always", "never", "split", "legacy"};
+/* The last is GGUF, which is as "first". */
+static const char *const names[] = {"spm", "first", "always", "never", "split", "legacy", "first"};
 enum { N_NAMES = sizeof(names) / sizeof(names[0]) };
 
 static struct tokenizer *tokenizers[N_NAMES];
@@ -259,7 +260,10 @@ static void open_all(void)
     snprintf(path, sizeof(path), "%s/tokenizer.json", work);
     for (size_t k = 1; k < N_NAMES; k++) {
         buf_reset(&json);
-        put_llama_json(&json, &model, names[k]);
+        if (k + 1 == N_NAMES)
+            put_llama_gguf(&json, &model);
+        else
+            put_llama_json(&json, &model, names[k]);
         write_file(work, "tokenizer.json", json.data, json.len);
         tokenizers[k] = tokenizer_open(path, &status);
         golden_need(tokenizers[k] != NULL, names[k], &status);

@@ -159,4 +159,32 @@ static inline void put_llama_json(struct buf *buf, const struct sentencepiece *m
     free(merges);
 }
 
+/* The same in GGUF: tokenizer llama, which has no merges. */
+static inline void put_llama_gguf(struct buf *buf, const struct sentencepiece *model)
+{
+    struct buf piece = {0};
+
+    put_gguf_start(buf, 0, 5);
+    put_key_string(buf, "general.architecture", "llama");
+    put_key_string(buf, "tokenizer.ggml.model", "llama");
+    put_key_array(buf, "tokenizer.ggml.tokens", BYTES_STRING, model->n);
+    for (size_t i = 0; i < model->n; i++) {
+        buf_reset(&piece);
+        buf_append_text(&piece, model->pieces[i].text);
+        put_string(buf, piece.data);
+    }
+    put_key_array(buf, "tokenizer.ggml.scores", BYTES_F32, model->n);
+    for (size_t i = 0; i < model->n; i++) {
+        uint32_t bits;
+
+        memcpy(&bits, &model->pieces[i].score, sizeof(bits));
+        put_u32(buf, bits);
+    }
+    put_key_array(buf, "tokenizer.ggml.token_type", BYTES_I32, model->n);
+    for (size_t i = 0; i < model->n; i++)
+        put_u32(buf, (uint32_t)model->pieces[i].type);
+    put_padding(buf, 32);
+    buf_release(&piece);
+}
+
 #endif

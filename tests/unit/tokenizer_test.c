@@ -257,8 +257,10 @@ static void refuses_what_it_does_not_know_by_name(void **state)
         struct small_bpe small;
         const char *message;
     } cases[] = {
-        {{.model = "llama"}, "x.gguf: tokenizer 'llama' is not known; gpt2 is"},
-        {{.pre = "tekken"}, "x.gguf: pre-tokenizer 'tekken' is not known; smollm is"},
+        {{.model = "t5"}, "x.gguf: tokenizer 't5' is not known; gpt2, llama and bert are"},
+        {{.pre = "tekken"},
+         "x.gguf: pre-tokenizer 'tekken' is not known; smollm, gpt-2, llama-bpe and "
+         "default are"},
         {{.add_space_prefix = true},
          "x.gguf: key 'tokenizer.ggml.add_space_prefix': true is not known with gpt2"},
         {{.extra_merge = "t h"}, "x.gguf: merges 0 and 11 are the same"},
