@@ -10,8 +10,7 @@ CFLAGS_release = -O2 -g
 CFLAGS_debug = -O0 -g
 CFLAGS_sanitize = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CFLAGS_tsan = -O1 -g -fsanitize=thread
-# -Wno-: gcc 12 itself crashes in these warnings where it instruments.
-CFLAGS_coverage = -O0 -g --coverage -Wno-format-truncation -Wno-format-overflow
+CFLAGS_coverage = -Og -g --coverage
 CFLAGS_fuzz = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 ifeq ($(CFLAGS_$(config)),)
 $(error config=$(config) is not one of: release debug sanitize tsan coverage fuzz)
@@ -110,8 +109,9 @@ fuzz: deps
 
 fuzzers: $(FUZZERS)
 
-## coverage  lines of the parsers that tests and fuzz seeds run; fails below 90 % (about a minute)
+## coverage  lines of the parsers that tests and fuzz seeds run; fails below 90 % (minutes)
 coverage: deps
+	$(Q)[ ! -d build/coverage ] || find build/coverage -name '*.gcda' -delete
 	$(Q)$(MAKE) --no-print-directory config=coverage tests
 	$(Q).make/coverage.sh $(PARSERS)
 

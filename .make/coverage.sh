@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 build=build/coverage
 find "$build" -name '*.gcda' -delete
 tests=$(ls "$build"/tests/unit/*_test "$build"/tests/fuzz/*_replay |
-    grep -v -e /golden_ -e /sampler -e /scheduler -e /model_test -e /encoder_test -e _sets_test)
+    grep -v -e /golden_ -e /sampler -e /bpe -e /scheduler -e /model_test -e /encoder_test -e _sets_test)
 for name in bad_models options records score tokenize; do
     tests="$tests $build/tests/cli/$name.bats"
 done

@@ -176,7 +176,9 @@ static void describe_size(size_t size, struct buf *out)
         size /= 1024;
         unit++;
     }
-    buf_printf(out, "%zu%.1s", size, unit < 0 ? "" : &units[unit]);
+    buf_printf(out, "%zu", size);
+    if (unit >= 0)
+        buf_append_char(out, units[unit]);
 }
 
 static void describe_default(const struct cli_option *option, struct buf *out)

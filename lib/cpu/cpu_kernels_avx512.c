@@ -19,7 +19,7 @@ enum { LANES = 16 };
 /* The first n <= 16 lanes; all when n is larger. */
 INLINE __mmask16 mask_of(size_t n)
 {
-    return n >= LANES ? 0xFFFF : (__mmask16)((1u << n) - 1);
+    return (__mmask16)(n >= LANES ? 0xFFFF : (1 << n) - 1);
 }
 
 /* The first n lanes of p, zeros behind them; whole vectors when n >= 16. */

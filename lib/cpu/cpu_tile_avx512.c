@@ -17,7 +17,7 @@
 /* The first n lanes, n from below 0 (none) to above 16 (all). */
 INLINE __mmask16 lanes(int n)
 {
-    return n >= PANEL_ROWS ? 0xFFFF : n <= 0 ? 0 : (__mmask16)((1 << n) - 1);
+    return (__mmask16)(n >= PANEL_ROWS ? 0xFFFF : n <= 0 ? 0 : (1 << n) - 1);
 }
 
 /* y = x W for one tile; `rows` and `two` (panels) are constants in every caller. */

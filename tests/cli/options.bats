@@ -14,9 +14,9 @@ setup() {
     echo '{"text":"a b c d e f"}' >text.jsonl
 }
 
-# The long options that --help lists, one a line, in its order.
+# The long options that --help lists, one a line, in its order; not those that its texts mention.
 listed() { # listed TOOL
-    "$1" --help | grep -E '^ +(-[a-zA-Z0-9], )?--' | grep -oE -- '--[a-z][a-z0-9-]*' | uniq
+    "$1" --help | grep -E '^ +(-[a-zA-Z0-9], )?--' | sed -E 's/^( +[^ ]+( [^ ]+)*)  .*/\1/' | grep -oE -- '--[a-z][a-z0-9-]*' | uniq
 }
 
 # How many tokens the tokenizer of this test makes of text.jsonl.

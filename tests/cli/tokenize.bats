@@ -132,7 +132,7 @@ fails() { # fails CODE MEMBER COMMAND...
     printf 'roses are red\n' >"$work/poem"
     run -78 --separate-stderr medrat-tokenize -m "$work/poem" </dev/null
     [[ "$stderr" == *"neither GGUF nor a "* ]]
-    printf '{"model":{"type":"Unigram"}}' >"$work/tokenizer.json"
+    printf '{"version":"1.0","model":{"type":"Unigram"}}' >"$work/tokenizer.json"
     run -78 --separate-stderr medrat-tokenize -m "$work/tokenizer.json" </dev/null
     [[ "$stderr" == *"tokenizer.json: version: missing"* ]]
 }

@@ -92,7 +92,7 @@ static void make_prompt(const struct record *record, const struct recipe *recipe
     if (!prompt_make(&options, record, &tokens, &truncated, &status)) {
         check_failure(&status);
     } else {
-        require(tokens.n > 0 && tokens.n <= 64);
+        require(tokens.n <= 64 && (tokens.n > 0 || record_get(record, "tokens")));
         check_ids(record, &tokens);
         require(max_length == 0 || tokens.n <= max_length);
         require(truncate != TRUNCATE_ERROR || truncated == 0);
