@@ -118,8 +118,9 @@ static bool open_all(struct status *status)
         generator = generator_open(engine.model, &wanted, status);
     }
     if (generator && args.verbose)
-        fprintf(stderr, "%s: %s on %s, tokenizer %s, recipe %s\n", tool.name, engine.model->name,
-                engine.backend->describe(engine.device), engine_tokenizer(&engine), recipe_option);
+        fprintf(stderr, "%s: %s on %s, weights %s, tokenizer %s, recipe %s\n", tool.name,
+                engine.model->name, engine.backend->describe(engine.device),
+                engine.model->weights_source.data, engine_tokenizer(&engine), recipe_option);
     buf_release(&path);
     buf_release(&model);
     return generator != NULL;

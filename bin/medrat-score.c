@@ -95,8 +95,9 @@ static bool open_all(struct status *status)
         scorer = scorer_open(engine.model, &wanted, status);
     }
     if (scorer && args.verbose)
-        fprintf(stderr, "%s: %s on %s, tokenizer %s\n", tool.name, engine.model->name,
-                engine.backend->describe(engine.device), engine_tokenizer(&engine));
+        fprintf(stderr, "%s: %s on %s, weights %s, tokenizer %s\n", tool.name, engine.model->name,
+                engine.backend->describe(engine.device), engine.model->weights_source.data,
+                engine_tokenizer(&engine));
     buf_release(&path);
     return scorer != NULL;
 }

@@ -58,7 +58,8 @@ cli_parse_function common_options_expect;           /* N or FILE into struct com
     {                                                                                              \
         .name = "model", .letter = 'm', .kind = CLI_STRING, .value = &(args).model,                \
         .argument = "PATH", .fallback = preset,                                                    \
-        .help = "the model: a folder, a file, or the name of an installed model"                   \
+        .help = "the model: a folder, a file, ORG/NAME in the local Hugging Face cache, or the "   \
+                "name of an installed model"                                                       \
     }
 
 #define COMMON_THREADS_ROW(args)                                                                   \

@@ -66,6 +66,7 @@ struct model *model_open(const char *path, const struct backend *backend, struct
     model->device = device;
     model->config = files.config;
     weights_identity(&files, path, model->name, sizeof(model->name));
+    model_files_describe(&files, &model->weights_source);
     if (files.config.architecture != ARCH_LLAMA)
         ok = status_fail(status, STATUS_CONFIG, "is an encoder ('%s'), not a language model",
                          files.config.model_type);
@@ -94,6 +95,7 @@ void model_close(struct model *model)
     weights_release_llama(&model->weights, model->config.n_layers, model->backend, model->device);
     tokenizer_close(model->tokenizer);
     free(model->inv_freq);
+    buf_release(&model->weights_source);
     free(model);
 }
 

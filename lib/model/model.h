@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 
+#include "base/buf.h"
 #include "base/status.h"
 #include "compute/backend.h"
 #include "formats/model_config.h"
@@ -23,6 +24,7 @@ struct model {
     struct tokenizer *tokenizer;    /* ours; NULL if the model has none we read */
     struct status tokenizer_status; /* and then: why */
     char name[96];                  /* short name '@' 16 hex digits of weights_identity */
+    struct buf weights_source;      /* model_files_describe */
 };
 
 /* A Hugging Face folder or a .gguf file of a decoder (ARCH_LLAMA). NULL and a status that names the

@@ -192,6 +192,15 @@ bool model_files_open(struct model_files *files, const char *path, struct status
     return false;
 }
 
+void model_files_describe(const struct model_files *files, struct buf *out)
+{
+    buf_append_string(out, files->path);
+    if (files->safetensors.n_parts > 0)
+        buf_printf(out, "/model.safetensors.index.json (%zu files)", files->safetensors.n_parts);
+    else if (!files->is_gguf)
+        buf_append_string(out, "/model.safetensors");
+}
+
 void model_files_close(struct model_files *files)
 {
     gguf_close(&files->gguf);

@@ -10,6 +10,7 @@
 #ifndef MODEL_MODEL_FILES_H
 #define MODEL_MODEL_FILES_H
 
+#include "base/buf.h"
 #include "formats/gguf.h"
 #include "formats/model_config.h"
 #include "formats/tensor_file.h"
@@ -26,6 +27,10 @@ struct model_files {
 bool model_files_open(struct model_files *files, const char *path,
                       struct status *status) MUST_CHECK;
 void model_files_close(struct model_files *files);
+
+/* For people, the file that the weights are from: "m/model.safetensors",
+ * "m/model.safetensors.index.json (3 files)", "m.gguf". */
+void model_files_describe(const struct model_files *files, struct buf *out);
 
 /* The tensors under their container's names. */
 const struct tensor_file *model_files_tensors(const struct model_files *files);

@@ -47,6 +47,8 @@ void engine_write_stats(const struct engine *e, struct buf *members)
     if (e->model) {
         json_write_name(members, "model");
         json_write_string(members, text_of(e->model->name));
+        json_write_name(members, "weights");
+        json_write_string(members, buf_text(&e->model->weights_source));
     }
     if (e->model && e->model->tokenizer) {
         json_write_name(members, "tokenizer");

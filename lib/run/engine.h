@@ -24,7 +24,7 @@ bool engine_open(struct engine *engine, const char *model_path, const char *devi
                  int threads, struct status *status) MUST_CHECK;
 void engine_close(struct engine *engine);
 
-/* `"model":..,"tokenizer":..,"device":..,"threads":..` for --stats; without those that there are
+/* `"model":..,"weights":..,"tokenizer":..,"device":..,"threads":..` for --stats; without those that there are
  * not.
  */
 void engine_write_stats(const struct engine *engine, struct buf *members);

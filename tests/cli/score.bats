@@ -148,3 +148,25 @@ one_result() { # one_result IN COMMAND...
     run -0 score --existing replace "$work/in"
     jq -e '.score.tokens >= 0 and .score.nll != 1' <<<"$output"
 }
+
+@test "a model in several files scores by path and out of the Hugging Face cache alike" {
+    export HF_HOME=$work/hf
+    repo=$HF_HOME/hub/models--org--tiny
+    commit=0123456789abcdef0123456789abcdef01234567
+    tiny=$BATS_FILE_TMPDIR/tiny/mistral-shards
+    mkdir -p "$repo/blobs" "$repo/refs" "$repo/snapshots/$commit"
+    printf %s "$commit" >"$repo/refs/main"
+    for file in "$tiny"/*; do
+        cp "$file" "$repo/blobs/$(cksum <"$file" | tr ' ' -)"
+        ln -s "../../blobs/$(cksum <"$file" | tr ' ' -)" "$repo/snapshots/$commit/${file##*/}"
+    done
+    seq -s, 3 290 | sed 's/.*/{"tokens":[&]}/' >"$work/in"
+    score "$work/in" >"$work/by_path"
+    tiny=org/tiny
+    score --stats "$work/stats" "$work/in" | cmp - "$work/by_path"
+    jq -e --arg folder "$repo/snapshots/$commit" '(.model | test("^tiny@[0-9a-f]{16}$"))
+        and .weights == $folder + "/model.safetensors.index.json (3 files)"' "$work/stats"
+    rm "$repo/blobs/$(cksum <"$BATS_FILE_TMPDIR/tiny/mistral-shards/model-00002-of-00003.safetensors" | tr ' ' -)"
+    run -66 --separate-stderr score "$work/in"
+    [[ "$stderr" == *"/snapshots/$commit/model-00002-of-00003.safetensors: No such file or directory" ]]
+}

@@ -75,6 +75,23 @@ static void a_tensor_that_is_missing_or_misshapen_is_named(void **state)
             "tensor 'lm_head.weight' is missing");
 }
 
+/* What a config does not account for changes the model, so it must not be passed over. */
+static void a_tensor_that_the_config_leaves_out_is_named(void **state)
+{
+    (void)state;
+    refuses(
+        "llama-3", "\"attention_bias\": true", "\"attention_bias\":false",
+        "tensor 'model.layers.0.self_attn.k_proj.bias': is no part of a llama of 2 layers as its "
+        "config describes it");
+    refuses("llama-linear", "\"attention_bias\": false", "\"attention_bias\":  true",
+            "tensor 'model.layers.0.self_attn.q_proj.bias' is missing");
+    refuses("mistral-f32", "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1",
+            "tensor 'model.layers.1.input_layernorm.weight': is no part of a mistral of 1 layers");
+    refuses("mistral-f32", "embeddings\": false", "embeddings\":  true",
+            "tensor 'lm_head.weight': differs from 'model.embed_tokens.weight', but "
+            "tie_word_embeddings is true");
+}
+
 static void an_encoder_is_no_language_model(void **state)
 {
     struct status status = {0};
@@ -142,6 +159,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tensor_that_is_missing_or_misshapen_is_named),
+        cmocka_unit_test(a_tensor_that_the_config_leaves_out_is_named),
         cmocka_unit_test(an_encoder_is_no_language_model),
         cmocka_unit_test(a_model_that_is_not_there_is_missing_input),
         cmocka_unit_test(names_tell_models_apart_and_hold_their_hash),
