@@ -5,6 +5,8 @@
  *
  * score: 8 texts of 512 tokens, logits of all of them. decode: prompts of 128 tokens, then 64 new
  * ones a sequence; only steps without prompt rows count. embed: the lines of the file TEXTS.
+ * shared_head: prompts of 500 common tokens and 20 of their own, each up to its first token, beside
+ * the same when none takes over what another has computed. first_token: from opening the model on.
  * Work: 2 operations a weight of every linear layer (and of the output head) a token; attention,
  * norms and sampling are in the time but not in the work. */
 #include <stdio.h>
@@ -17,7 +19,7 @@
 #include "tests/bench/probe.h"
 
 enum { SCORE_TEXTS = 8, SCORE_TOKENS = 512, PROMPT = 128, NEW = 64, ROUNDS = 3 };
-enum { MAX_TEXTS = 4096 };
+enum { HEAD_RECORDS = 32, HEAD = 500, OWN = 20, SHORT_PROMPT = 12, MAX_TEXTS = 4096 };
 
 static struct bench {
     const struct backend *backend;
@@ -105,24 +107,26 @@ static void drain(struct scheduler *scheduler)
         scheduler_free(scheduler, sequence);
 }
 
-static void submit(struct scheduler *scheduler, const int32_t *ids, int n, bool score)
+/* To be scored, or (n_new > 0) continued. */
+static void submit(struct scheduler *scheduler, const int32_t *ids, int n, int n_new)
 {
     const struct request request = {
         .tokens = ids,
         .n_tokens = n,
-        .score = score,
+        .score = n_new == 0,
         .first_target = 1,
         .sampling = {.greedy = true},
-        .stop = {.max_tokens = NEW},
+        .stop = {.max_tokens = n_new},
     };
     struct status status;
 
     need(scheduler_submit(scheduler, &request, &status), &status);
 }
 
-static struct scheduler *open_scheduler(const struct model *model, int slots)
+static struct scheduler *open_scheduler(const struct model *model, int slots, bool alone)
 {
-    const struct scheduler_options options = {.n_slots = slots, .threads = bench.threads};
+    const struct scheduler_options options = {
+        .n_slots = slots, .threads = bench.threads, .alone = alone};
     struct status status;
     struct scheduler *scheduler = scheduler_open(model, &options, &status);
 
@@ -132,7 +136,7 @@ static struct scheduler *open_scheduler(const struct model *model, int slots)
 
 static void bench_score(const struct model *model)
 {
-    struct scheduler *scheduler = open_scheduler(model, SCORE_TEXTS);
+    struct scheduler *scheduler = open_scheduler(model, SCORE_TEXTS, false);
     struct result best = {.peak = peak_gflops()};
     int32_t ids[SCORE_TOKENS];
     struct status status;
@@ -142,7 +146,7 @@ static void bench_score(const struct model *model)
 
         for (int i = 0; i < SCORE_TEXTS; i++) {
             fill_ids(ids, SCORE_TOKENS, i, model->config.vocab_size);
-            submit(scheduler, ids, SCORE_TOKENS, true);
+            submit(scheduler, ids, SCORE_TOKENS, 0);
         }
         start = now();
         while (scheduler_busy(scheduler))
@@ -156,7 +160,7 @@ static void bench_score(const struct model *model)
 
 static void bench_decode(const struct model *model, int sequences)
 {
-    struct scheduler *scheduler = open_scheduler(model, sequences);
+    struct scheduler *scheduler = open_scheduler(model, sequences, false);
     struct result best = {.peak = peak_gflops()};
     int32_t ids[PROMPT];
     struct status status;
@@ -167,7 +171,7 @@ static void bench_decode(const struct model *model, int sequences)
 
         for (int i = 0; i < sequences; i++) {
             fill_ids(ids, PROMPT, i, model->config.vocab_size);
-            submit(scheduler, ids, PROMPT, false);
+            submit(scheduler, ids, PROMPT, NEW);
         }
         do { /* until every prompt is in */
             before = scheduler_stats(scheduler)->rows;
@@ -186,6 +190,64 @@ static void bench_decode(const struct model *model, int sequences)
 }
 
 /* The lines of `all`, which they point into; returns how many. */
+/* Seconds until HEAD_RECORDS prompts of one head and ends of their own have each a first token. */
+static double pass_heads(const struct model *model, bool alone)
+{
+    struct scheduler *scheduler = open_scheduler(model, HEAD_RECORDS, alone);
+    int32_t ids[HEAD + OWN];
+    struct status status;
+    double start;
+
+    for (int i = 0; i < HEAD_RECORDS; i++) {
+        fill_ids(ids, HEAD, 0, model->config.vocab_size);
+        fill_ids(ids + HEAD, OWN, 1 + i, model->config.vocab_size);
+        submit(scheduler, ids, HEAD + OWN, 1);
+    }
+    start = now();
+    while (scheduler_busy(scheduler))
+        need(scheduler_step(scheduler, &status), &status);
+    start = now() - start;
+    scheduler_close(scheduler);
+    return start;
+}
+
+static void bench_shared_head(const struct model *model)
+{
+    const double shared = pass_heads(model, false), alone = pass_heads(model, true);
+
+    printf("{\"bench\":\"shared_head\",\"sequences\":%d,\"head\":%d,\"own\":%d,\"device\":\"%s\","
+           "\"seconds\":%.3f,\"seconds_alone\":%.3f,\"ratio\":%.2f}\n",
+           HEAD_RECORDS, HEAD, OWN, bench.backend->describe(bench.device), shared, alone,
+           alone / shared);
+    fflush(stdout);
+}
+
+/* From a path to the first token behind a short prompt, with files in the page cache. */
+static void bench_first_token(const char *path)
+{
+    double best = 1e9;
+
+    for (int round = 0; round < ROUNDS; round++) {
+        const double start = now();
+        int32_t ids[SHORT_PROMPT];
+        struct status status;
+        struct model *model = model_open(path, bench.backend, bench.device, &status);
+        struct scheduler *scheduler;
+
+        need(model, &status);
+        scheduler = open_scheduler(model, 1, false);
+        fill_ids(ids, SHORT_PROMPT, round, model->config.vocab_size);
+        submit(scheduler, ids, SHORT_PROMPT, 1);
+        need(scheduler_step(scheduler, &status), &status);
+        best = now() - start < best ? now() - start : best;
+        scheduler_close(scheduler);
+        model_close(model);
+    }
+    printf("{\"bench\":\"first_token\",\"device\":\"%s\",\"seconds\":%.3f}\n",
+           bench.backend->describe(bench.device), best);
+    fflush(stdout);
+}
+
 static int split_lines(struct text all, struct text *lines)
 {
     int n = 0;
@@ -262,7 +324,9 @@ int main(int argc, char **argv)
     bench_decode(model, 1);
     bench_decode(model, 8);
     bench_decode(model, 32);
+    bench_shared_head(model);
     model_close(model);
+    bench_first_token(argv[1]);
     bench_embed(argv[2], argv[3]);
     probe_close(&bench.probe);
     thread_pool_close(bench.pool);
