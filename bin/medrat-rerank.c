@@ -38,7 +38,9 @@ static const struct cli_option options[] = {
      "1 with meteora, else 0", NULL, NULL},
     {.kind = CLI_HEADING, .help = "Encoder"},
     {"encoder", 'm', CLI_STRING, &encoder_option, 0, 0, "MODEL",
-     "the sentence encoder: a sentence-transformers folder, or the name of an installed one",
+     "the sentence encoder: a sentence-transformers folder, a GGUF file of a BERT, or the name of "
+     "an "
+     "installed one",
      "the demo model minilm", NULL, NULL},
     {"cross-encoder", 0, CLI_STRING, &cross_option, 0, 0, "DIR",
      "for --method cross: the folder of a BertForSequenceClassification with one label, or the "

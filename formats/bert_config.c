@@ -63,23 +63,29 @@ static bool read_labels(struct model_config *c, const json_t *root, struct statu
     return json_file_size(root, "num_labels", MAX_LABELS, &c->n_labels, &found, status);
 }
 
-bool bert_config_read(struct model_config *c, const json_t *root, struct status *status)
+/* What follows from the width and the number of heads. */
+static bool set_heads(struct model_config *c, const char *dim_key, const char *heads_key,
+                      struct status *status)
 {
-    double eps;
-
     c->n_kv_heads = c->n_heads;
     c->bos_id = -1;
     c->tied_embeddings = true; /* no output matrix */
     if (c->dim % c->n_heads != 0)
-        return status_fail(status, STATUS_CONFIG,
-                           "hidden_size: must be a multiple of num_attention_heads %d, is %d",
-                           c->n_heads, c->dim);
+        return status_fail(status, STATUS_CONFIG, "%s: must be a multiple of %s %d, is %d", dim_key,
+                           heads_key, c->n_heads, c->dim);
     c->head_dim = c->dim / c->n_heads;
     if (c->head_dim > MODEL_CONFIG_MAX_HEAD_DIM)
-        return status_fail(status, STATUS_CONFIG,
-                           "hidden_size: heads of %d, at most %d are computed", c->head_dim,
-                           MODEL_CONFIG_MAX_HEAD_DIM);
-    if (!json_file_size(root, "type_vocab_size", MAX_TYPES, &c->type_vocab_size, NULL, status) ||
+        return status_fail(status, STATUS_CONFIG, "%s: heads of %d, at most %d are computed",
+                           dim_key, c->head_dim, MODEL_CONFIG_MAX_HEAD_DIM);
+    return true;
+}
+
+bool bert_config_read(struct model_config *c, const json_t *root, struct status *status)
+{
+    double eps;
+
+    if (!set_heads(c, "hidden_size", "num_attention_heads", status) ||
+        !json_file_size(root, "type_vocab_size", MAX_TYPES, &c->type_vocab_size, NULL, status) ||
         !json_file_number(root, "layer_norm_eps", MIN_EPS, MAX_EPS, &eps, NULL, status))
         return false;
     c->norm_eps = (float)eps;
@@ -88,4 +94,46 @@ bool bert_config_read(struct model_config *c, const json_t *root, struct status 
            json_file_must_be_false(root, "is_decoder", status) &&
            json_file_must_be_false(root, "add_cross_attention", status) &&
            (c->n_labels == 0 || read_labels(c, root, status));
+}
+
+/* Rows of the embedding: as many as tokens. */
+static bool read_gguf_vocab(struct model_config *c, const struct gguf *gguf, struct status *status)
+{
+    const struct text *tokens;
+    size_t n = 0;
+
+    if (!gguf_string_array(gguf, "tokenizer.ggml.tokens", &tokens, &n, NULL, status))
+        return false;
+    if (n < 1 || n > MODEL_CONFIG_MAX_VOCAB)
+        return status_fail(status, STATUS_CONFIG, "tokenizer.ggml.tokens: %zu tokens", n);
+    c->vocab_size = (int)n;
+    return true;
+}
+
+bool bert_config_read_gguf(struct model_config *c, const struct gguf *gguf, struct status *status)
+{
+    static const char causal_key[] = "bert.attention.causal";
+    double eps = 0;
+    bool causal = false, found;
+
+    if (!gguf_size(gguf, "bert.embedding_length", MODEL_CONFIG_MAX_DIM, &c->dim, NULL, status) ||
+        !gguf_size(gguf, "bert.block_count", MODEL_CONFIG_MAX_LAYERS, &c->n_layers, NULL, status) ||
+        !gguf_size(gguf, "bert.attention.head_count", MODEL_CONFIG_MAX_HEADS, &c->n_heads, NULL,
+                   status) ||
+        !gguf_size(gguf, "bert.feed_forward_length", MODEL_CONFIG_MAX_FFN_DIM, &c->ffn_dim, NULL,
+                   status) ||
+        !gguf_size(gguf, "bert.context_length", MODEL_CONFIG_MAX_POSITIONS, &c->max_seq_len, NULL,
+                   status) ||
+        !gguf_size(gguf, "tokenizer.ggml.token_type_count", MAX_TYPES, &c->type_vocab_size, NULL,
+                   status) ||
+        !gguf_number(gguf, "bert.attention.layer_norm_epsilon", MIN_EPS, MAX_EPS, &eps, NULL,
+                     status) ||
+        !gguf_bool(gguf, causal_key, &causal, &found, status))
+        return false;
+    if (causal)
+        return status_fail(status, STATUS_CONFIG, "%s: true is not supported", causal_key);
+    c->norm_eps = (float)eps;
+    c->activation = ACTIVATION_GELU; /* what BERTs are trained with: the file does not say */
+    return read_gguf_vocab(c, gguf, status) &&
+           set_heads(c, "bert.embedding_length", "bert.attention.head_count", status);
 }

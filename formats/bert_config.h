@@ -1,5 +1,5 @@
-/* config.json of a BERT, as model_config_from_json reads it once the architecture is known:
- * BertModel and BertForSequenceClassification, in the spellings of transformers 4 and 5.
+/* What model_config holds of a BERT: config.json of BertModel and BertForSequenceClassification in
+ * the spellings of transformers 4 and 5, or the keys of a GGUF file.
  *
  * Positions are learned and absolute, attention looks both ways; anything else is refused by name.
  */
@@ -15,5 +15,9 @@
  * key. */
 bool bert_config_read(struct model_config *config, const json_t *root,
                       struct status *status) MUST_CHECK;
+
+/* All from the keys of a GGUF file of the architecture bert. */
+bool bert_config_read_gguf(struct model_config *config, const struct gguf *gguf,
+                           struct status *status) MUST_CHECK;
 
 #endif

@@ -48,6 +48,12 @@ bool gguf_bool(const struct gguf *gguf, const char *key, bool *value, bool *foun
 bool gguf_string(const struct gguf *gguf, const char *key, struct text *value, bool *found,
                  struct status *status) MUST_CHECK;
 
+/* An integer from 1 to max as an int, a number from min to max; what is there must lie within. */
+bool gguf_size(const struct gguf *gguf, const char *key, int max, int *value, bool *found,
+               struct status *status) MUST_CHECK;
+bool gguf_number(const struct gguf *gguf, const char *key, double min, double max, double *value,
+                 bool *found, struct status *status) MUST_CHECK;
+
 /* *items is the gguf's own array, valid until gguf_close; NULL when n is 0. */
 bool gguf_string_array(const struct gguf *gguf, const char *key, const struct text **items,
                        size_t *n, bool *found, struct status *status) MUST_CHECK;

@@ -215,3 +215,33 @@ const struct gguf_pair *gguf_pairs_find(const struct gguf *gguf, const char *key
         return NULL;
     return bsearch(&wanted, gguf->pairs, gguf->n_pairs, sizeof(wanted), compare_keys);
 }
+
+bool gguf_size(const struct gguf *gguf, const char *key, int max, int *value, bool *found,
+               struct status *status)
+{
+    uint64_t number = 0;
+
+    if (!gguf_uint(gguf, key, &number, found, status))
+        return false;
+    if (found && !*found)
+        return true;
+    if (number < 1 || number > (uint64_t)max)
+        return status_fail(status, STATUS_CONFIG,
+                           "%s: must be an integer from 1 to %d, is %" PRIu64, key, max, number);
+    *value = (int)number;
+    return true;
+}
+
+bool gguf_number(const struct gguf *gguf, const char *key, double min, double max, double *value,
+                 bool *found, struct status *status)
+{
+    double number = *value;
+
+    if (!gguf_float(gguf, key, &number, found, status))
+        return false;
+    if (!(number >= min && number <= max))
+        return status_fail(status, STATUS_CONFIG, "%s: must be a number from %g to %g, is %g", key,
+                           min, max, number);
+    *value = number;
+    return true;
+}

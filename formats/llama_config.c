@@ -216,37 +216,6 @@ bool llama_config_read(struct model_config *c, const json_t *root, struct status
 
 /* ---- GGUF -------------------------------------------------------------------------------- */
 
-/* An integer from 1 to max; found as in gguf_uint. */
-static bool key_int(const struct gguf *gguf, const char *key, int max, int *value, bool *found,
-                    struct status *status)
-{
-    uint64_t number = 0;
-
-    if (!gguf_uint(gguf, key, &number, found, status))
-        return false;
-    if (found && !*found)
-        return true;
-    if (number < 1 || number > (uint64_t)max)
-        return status_fail(status, STATUS_CONFIG,
-                           "%s: must be an integer from 1 to %d, is %" PRIu64, key, max, number);
-    *value = (int)number;
-    return true;
-}
-
-static bool key_float(const struct gguf *gguf, const char *key, double min, double max,
-                      double *value, bool *found, struct status *status)
-{
-    double number = *value;
-
-    if (!gguf_float(gguf, key, &number, found, status))
-        return false;
-    if (!(number >= min && number <= max))
-        return status_fail(status, STATUS_CONFIG, "%s: must be a number from %g to %g, is %g", key,
-                           min, max, number);
-    *value = number;
-    return true;
-}
-
 static bool fail_unsupported(const char *key, struct text value, const char *wanted,
                              struct status *status)
 {
@@ -279,8 +248,8 @@ static bool read_gguf_vocab(struct model_config *c, const struct gguf *gguf, str
     size_t n = 0;
     bool found;
 
-    if (!key_int(gguf, "llama.vocab_size", MODEL_CONFIG_MAX_VOCAB, &c->vocab_size, &found,
-                 status) ||
+    if (!gguf_size(gguf, "llama.vocab_size", MODEL_CONFIG_MAX_VOCAB, &c->vocab_size, &found,
+                   status) ||
         (!found && !gguf_string_array(gguf, "tokenizer.ggml.tokens", &tokens, &n, &found, status)))
         return false;
     if (c->vocab_size > 0)
@@ -297,10 +266,10 @@ static bool read_gguf_heads(struct model_config *c, const struct gguf *gguf, str
     bool found;
 
     c->n_kv_heads = c->n_heads;
-    if (!key_int(gguf, "llama.attention.head_count_kv", MODEL_CONFIG_MAX_HEADS, &c->n_kv_heads,
-                 &found, status) ||
-        !key_int(gguf, "llama.attention.key_length", MODEL_CONFIG_MAX_HEAD_DIM, &c->head_dim,
-                 &found, status) ||
+    if (!gguf_size(gguf, "llama.attention.head_count_kv", MODEL_CONFIG_MAX_HEADS, &c->n_kv_heads,
+                   &found, status) ||
+        !gguf_size(gguf, "llama.attention.key_length", MODEL_CONFIG_MAX_HEAD_DIM, &c->head_dim,
+                   &found, status) ||
         (!found &&
          !derive_head_dim(c, "llama.embedding_length", "llama.attention.head_count", status)) ||
         !check_heads(c, "llama.attention.head_count", "llama.attention.head_count_kv",
@@ -308,10 +277,10 @@ static bool read_gguf_heads(struct model_config *c, const struct gguf *gguf, str
         return false;
     value_dim = c->head_dim;
     rotated = c->head_dim;
-    if (!key_int(gguf, "llama.attention.value_length", MODEL_CONFIG_MAX_HEAD_DIM, &value_dim,
-                 &found, status) ||
-        !key_int(gguf, "llama.rope.dimension_count", MODEL_CONFIG_MAX_HEAD_DIM, &rotated, &found,
-                 status))
+    if (!gguf_size(gguf, "llama.attention.value_length", MODEL_CONFIG_MAX_HEAD_DIM, &value_dim,
+                   &found, status) ||
+        !gguf_size(gguf, "llama.rope.dimension_count", MODEL_CONFIG_MAX_HEAD_DIM, &rotated, &found,
+                   status))
         return false;
     if (value_dim != c->head_dim)
         return status_fail(status, STATUS_CONFIG,
@@ -335,14 +304,14 @@ static bool read_gguf_rope(struct rope_config *rope, const struct gguf *gguf, st
     bool found;
 
     rope->theta = ROPE_CONFIG_DEFAULT_THETA;
-    if (!key_float(gguf, "llama.rope.freq_base", ROPE_CONFIG_MIN_THETA, ROPE_CONFIG_MAX_THETA,
-                   &rope->theta, &found, status) ||
+    if (!gguf_number(gguf, "llama.rope.freq_base", ROPE_CONFIG_MIN_THETA, ROPE_CONFIG_MAX_THETA,
+                     &rope->theta, &found, status) ||
         !gguf_string(gguf, type_key, &type, &found, status))
         return false;
     if (!text_is(type, "none") && !text_is(type, "linear"))
         return fail_unsupported(type_key, type, "'none' and 'linear'", status);
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && factor == 0; i++) {
-        if (!key_float(gguf, keys[i], 0, ROPE_CONFIG_MAX_FACTOR, &factor, &found, status))
+        if (!gguf_number(gguf, keys[i], 0, ROPE_CONFIG_MAX_FACTOR, &factor, &found, status))
             return false;
         if (factor > 0 && factor < ROPE_CONFIG_MIN_FACTOR)
             return status_fail(status, STATUS_CONFIG, "%s: must be 0 or no less than %g, is %g",
@@ -439,16 +408,17 @@ bool llama_config_read_gguf(struct model_config *config, const struct gguf *gguf
 
     c->qk_interleaved = true;
     c->tied_embeddings = !tensor_file_find(&gguf->tensors, "output.weight");
-    if (!key_int(gguf, "llama.embedding_length", MODEL_CONFIG_MAX_DIM, &c->dim, NULL, status) ||
-        !key_int(gguf, "llama.block_count", MODEL_CONFIG_MAX_LAYERS, &c->n_layers, NULL, status) ||
-        !key_int(gguf, "llama.attention.head_count", MODEL_CONFIG_MAX_HEADS, &c->n_heads, NULL,
-                 status) ||
-        !key_int(gguf, "llama.feed_forward_length", MODEL_CONFIG_MAX_FFN_DIM, &c->ffn_dim, NULL,
-                 status) ||
-        !key_int(gguf, "llama.context_length", MODEL_CONFIG_MAX_POSITIONS, &c->max_seq_len, NULL,
-                 status) ||
-        !key_float(gguf, "llama.attention.layer_norm_rms_epsilon", MIN_EPS, MAX_EPS, &eps, NULL,
-                   status))
+    if (!gguf_size(gguf, "llama.embedding_length", MODEL_CONFIG_MAX_DIM, &c->dim, NULL, status) ||
+        !gguf_size(gguf, "llama.block_count", MODEL_CONFIG_MAX_LAYERS, &c->n_layers, NULL,
+                   status) ||
+        !gguf_size(gguf, "llama.attention.head_count", MODEL_CONFIG_MAX_HEADS, &c->n_heads, NULL,
+                   status) ||
+        !gguf_size(gguf, "llama.feed_forward_length", MODEL_CONFIG_MAX_FFN_DIM, &c->ffn_dim, NULL,
+                   status) ||
+        !gguf_size(gguf, "llama.context_length", MODEL_CONFIG_MAX_POSITIONS, &c->max_seq_len, NULL,
+                   status) ||
+        !gguf_number(gguf, "llama.attention.layer_norm_rms_epsilon", MIN_EPS, MAX_EPS, &eps, NULL,
+                     status))
         return false;
     c->norm_eps = (float)eps;
     return read_gguf_vocab(c, gguf, status) && read_gguf_heads(c, gguf, status) &&

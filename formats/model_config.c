@@ -147,30 +147,33 @@ bool model_config_read_json(struct model_config *config, const char *config_json
 
 /* ---- GGUF -------------------------------------------------------------------------------- */
 
-/* A string that must be `wanted` where it is there. */
-static bool key_must_be(const struct gguf *gguf, const char *key, const char *wanted,
-                        struct status *status)
+/* "not supported", with a name out of the file. */
+static bool fail_name(const char *key, struct text value, const char *wanted, struct status *status)
 {
-    struct text value = text_of(wanted);
-    bool found;
+    const bool ok = tensor_file_name_ok(value);
 
-    if (!gguf_string(gguf, key, &value, &found, status))
-        return false;
-    if (!text_is(value, wanted)) {
-        const bool ok = tensor_file_name_ok(value);
-
-        return status_fail(status, STATUS_CONFIG, "%s: '%.*s' is not supported, only '%s'", key,
-                           ok ? (int)value.len : 1, ok ? value.ptr : "?", wanted);
-    }
-    return true;
+    return status_fail(status, STATUS_CONFIG, "%s: '%.*s' is not supported, only %s", key,
+                       ok ? (int)value.len : 1, ok ? value.ptr : "?", wanted);
 }
 
 bool model_config_read_gguf(struct model_config *config, const struct gguf *gguf,
                             struct status *status)
 {
-    *config = (struct model_config){.architecture = ARCH_LLAMA, .model_type = "llama"};
-    return gguf_string(gguf, "general.architecture", &(struct text){0}, NULL, status) &&
-           key_must_be(gguf, "general.architecture", "llama", status) &&
-           key_must_be(gguf, "general.type", "model", status) &&
-           llama_config_read_gguf(config, gguf, status);
+    struct text architecture, type = text_of("model");
+    bool found;
+
+    *config = (struct model_config){0};
+    if (!gguf_string(gguf, "general.architecture", &architecture, NULL, status) ||
+        !gguf_string(gguf, "general.type", &type, &found, status))
+        return false;
+    if (!text_is(type, "model"))
+        return fail_name("general.type", type, "'model'", status);
+    if (text_is(architecture, "llama")) {
+        *config = (struct model_config){.architecture = ARCH_LLAMA, .model_type = "llama"};
+        return llama_config_read_gguf(config, gguf, status);
+    }
+    if (!text_is(architecture, "bert"))
+        return fail_name("general.architecture", architecture, "'llama' and 'bert'", status);
+    *config = (struct model_config){.architecture = ARCH_BERT, .model_type = "bert"};
+    return bert_config_read_gguf(config, gguf, status);
 }

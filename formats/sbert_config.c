@@ -1,6 +1,7 @@
 #include "formats/sbert_config.h"
 
 #include <float.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -452,6 +453,32 @@ bool sbert_config_read(struct sbert_config *config, enum sbert_kind kind, const 
     };
 
     return read_folder(&f);
+}
+
+bool sbert_config_read_gguf(struct sbert_config *config, const struct gguf *gguf, int max_positions,
+                            struct status *status)
+{
+    static const char key[] = "bert.pooling_type";
+    enum { UNSPECIFIED, MEAN, CLS }; /* llama.cpp's; also: 3 the last token, 4 a score */
+    uint64_t type = MEAN;
+    bool found;
+
+    *config = (struct sbert_config){0};
+    if (!gguf_uint(gguf, key, &type, &found, status))
+        return false;
+    if (type != MEAN && type != CLS && type != UNSPECIFIED)
+        return status_fail(status, STATUS_CONFIG,
+                           "%s: %" PRIu64 " is not supported, only 1 (mean) and 2 (cls)", key,
+                           type);
+    *config = (struct sbert_config){
+        .has_modules = true,
+        .max_seq_length = max_positions,
+        .pooling = type == CLS ? SBERT_CLS : SBERT_MEAN,
+        .pools_prompt = true,
+        .query_prompt = copy(NULL),
+        .document_prompt = copy(NULL),
+    };
+    return true;
 }
 
 void sbert_config_release(struct sbert_config *config)

@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "base/status.h"
+#include "formats/gguf.h"
 
 enum sbert_kind { SBERT_ENCODER, SBERT_CROSS_ENCODER };
 
@@ -46,6 +47,10 @@ struct sbert_config {
  * must be of this width, and texts cannot be longer. On failure *config holds nothing. */
 bool sbert_config_read(struct sbert_config *config, enum sbert_kind kind, const char *path, int dim,
                        int max_positions, struct status *status) MUST_CHECK;
+/* Of an encoder in a GGUF file, which says no more than how it pools ("bert.pooling_type"; without
+ * it, the mean): no normalisation, cosine, no prompts, as many tokens as positions. */
+bool sbert_config_read_gguf(struct sbert_config *config, const struct gguf *gguf, int max_positions,
+                            struct status *status) MUST_CHECK;
 void sbert_config_release(struct sbert_config *config);
 
 /* The same, with the files coming from elsewhere. The reader gives the JSON of the file `name`

@@ -41,6 +41,17 @@ static bool check_tokenizer(const struct bert_folder *f, enum sbert_kind kind,
     return true;
 }
 
+static bool read_settings(struct bert_folder *f, enum sbert_kind kind,
+                          const struct model_files *files, struct status *status)
+{
+    const struct model_config *c = &files->config;
+
+    if (!files->is_gguf)
+        return sbert_config_read(&f->settings, kind, files->path, c->dim, c->max_seq_len, status);
+    return sbert_config_read_gguf(&f->settings, &files->gguf, c->max_seq_len, status) ||
+           status_context(status, "%s", files->path);
+}
+
 static bool load(struct bert_folder *f, enum sbert_kind kind, const struct model_files *files,
                  const struct backend *backend, struct device *device, struct status *status)
 {
@@ -50,13 +61,14 @@ static bool load(struct bert_folder *f, enum sbert_kind kind, const struct model
     if (!(kind == SBERT_ENCODER ? check_encoder(c, status) : check_cross_encoder(c, status)))
         return status_context(status, "%s", path);
     f->config = *c;
-    if (!sbert_config_read(&f->settings, kind, path, c->dim, c->max_seq_len, status))
+    if (!read_settings(f, kind, files, status))
         return false;
     bert_pass_init(&f->pass, f->settings.max_seq_length);
     f->bert = bert_open(files, backend, device, f->pass.max_rows, BERT_PASS_TEXTS, status);
     if (!f->bert)
         return status_context(status, "%s", path);
-    f->tokenizer = tokenizer_open_folder(path, status);
+    f->tokenizer = files->is_gguf ? tokenizer_open_gguf(&files->gguf, path, status)
+                                  : tokenizer_open_folder(path, status);
     return f->tokenizer && (check_tokenizer(f, kind, status) || status_context(status, "%s", path));
 }
 

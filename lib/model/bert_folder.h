@@ -1,5 +1,5 @@
-/* A folder of a BERT, opened with all that reading texts takes: settings, weights, tokenizer, and
- * the pass that texts are gathered into. */
+/* A folder of a BERT, or its GGUF file, opened with all that reading texts takes: settings,
+ * weights, tokenizer, and the pass that texts are gathered into. */
 #ifndef MODEL_BERT_FOLDER_H
 #define MODEL_BERT_FOLDER_H
 

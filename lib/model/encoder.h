@@ -21,8 +21,8 @@ struct encoder;
 /* What a text is; each may have a prompt of the folder before it. */
 enum encoder_role { ENCODER_QUERY, ENCODER_DOCUMENT };
 
-/* A sentence-transformers folder, or one of a BertModel alone. NULL and a status that names the
- * file. `backend` and `device` must outlive the encoder. */
+/* A sentence-transformers folder, one of a BertModel alone, or a GGUF file of a BERT. NULL and a
+ * status that names the file. `backend` and `device` must outlive the encoder. */
 struct encoder *encoder_open(const char *path, const struct backend *backend, struct device *device,
                              struct status *status) MUST_CHECK;
 void encoder_close(struct encoder *encoder); /* NULL allowed */

@@ -32,6 +32,25 @@ static const struct name_pair layer_names[] = {
     {"mlp.down_proj", "ffn_down"},
 };
 
+static const struct name_pair bert_names[] = {
+    {"embeddings.word_embeddings", "token_embd"},
+    {"embeddings.position_embeddings", "position_embd"},
+    {"embeddings.token_type_embeddings", "token_types"},
+    {"embeddings.LayerNorm", "token_embd_norm"},
+};
+
+/* Behind "encoder.layer.N." and "blk.N.". */
+static const struct name_pair bert_layer_names[] = {
+    {"attention.self.query", "attn_q"},
+    {"attention.self.key", "attn_k"},
+    {"attention.self.value", "attn_v"},
+    {"attention.output.dense", "attn_output"},
+    {"attention.output.LayerNorm", "attn_output_norm"},
+    {"intermediate.dense", "ffn_up"},
+    {"output.dense", "ffn_down"},
+    {"output.LayerNorm", "layer_output_norm"},
+};
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const char *gguf_of(const struct name_pair *names, size_t n, struct text hf)
@@ -43,26 +62,40 @@ static const char *gguf_of(const struct name_pair *names, size_t n, struct text 
     return NULL;
 }
 
+/* How an architecture's tensors are called in a GGUF file. */
+struct names {
+    const struct name_pair *global, *layer;
+    size_t n_global, n_layer;
+    const char *layers; /* what Hugging Face's names of a layer begin with */
+};
+
+static const struct names names_of[] = {
+    [ARCH_LLAMA] = {global_names, layer_names, COUNT(global_names), COUNT(layer_names),
+                    "model.layers."},
+    [ARCH_BERT] = {bert_names, bert_layer_names, COUNT(bert_names), COUNT(bert_layer_names),
+                   "encoder.layer."},
+};
+
 /* The GGUF name of a Hugging Face one; false if it has none. */
-static bool to_gguf_name(char *out, const char *hf_name)
+static bool to_gguf_name(char *out, const char *hf_name, const struct names *names)
 {
-    static const char layers[] = "model.layers.";
     const char *suffix = strrchr(hf_name, '.'), *name, *end;
+    const size_t n_layers = strlen(names->layers);
     struct text stem;
 
     if (!suffix || (strcmp(suffix, ".weight") != 0 && strcmp(suffix, ".bias") != 0))
         return false;
     stem = (struct text){hf_name, (size_t)(suffix - hf_name)};
-    if (!text_starts_with(stem, text_of(layers))) {
-        name = gguf_of(global_names, COUNT(global_names), stem);
+    if (!text_starts_with(stem, text_of(names->layers))) {
+        name = gguf_of(names->global, names->n_global, stem);
         return name && snprintf(out, MAX_NAME, "%s%s", name, suffix) < MAX_NAME;
     }
-    stem.ptr += sizeof(layers) - 1;
-    stem.len -= sizeof(layers) - 1;
+    stem.ptr += n_layers;
+    stem.len -= n_layers;
     end = memchr(stem.ptr, '.', stem.len);
     if (!end)
         return false;
-    name = gguf_of(layer_names, COUNT(layer_names),
+    name = gguf_of(names->layer, names->n_layer,
                    (struct text){end + 1, stem.len - (size_t)(end + 1 - stem.ptr)});
     return name && snprintf(out, MAX_NAME, "blk.%.*s.%s%s", (int)(end - stem.ptr), stem.ptr, name,
                             suffix) < MAX_NAME;
@@ -112,11 +145,12 @@ const struct tensor_entry *model_files_tensor(const struct model_files *files, c
 {
     char name[MAX_NAME];
 
-    if (files->config.architecture == ARCH_BERT)
-        return find_bert(&files->safetensors, hf_name);
-    if (!files->is_gguf)
-        return tensor_file_find(&files->safetensors, hf_name);
-    return to_gguf_name(name, hf_name) ? tensor_file_find(&files->gguf.tensors, name) : NULL;
+    if (files->is_gguf)
+        return to_gguf_name(name, hf_name, &names_of[files->config.architecture])
+                   ? tensor_file_find(&files->gguf.tensors, name)
+                   : NULL;
+    return files->config.architecture == ARCH_BERT ? find_bert(&files->safetensors, hf_name)
+                                                   : tensor_file_find(&files->safetensors, hf_name);
 }
 
 /* ---- opening ----------------------------------------------------------------------------- */
