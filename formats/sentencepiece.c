@@ -63,7 +63,7 @@ static bool take(struct message *m, uint64_t n, struct text *bytes, struct statu
     const size_t left = m->bytes.len - m->at;
 
     if (n > left)
-        return status_fail(status, STATUS_CONFIG, "needs %llu bytes, but %zu are left",
+        return status_fail(status, STATUS_CONFIG, "needs %llu bytes, but %zu are left: is the file cut short?",
                            (unsigned long long)n, left);
     *bytes = (struct text){m->bytes.ptr + m->at, (size_t)n};
     m->at += (size_t)n;
