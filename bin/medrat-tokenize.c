@@ -1,4 +1,4 @@
-/* medrat-tokenize: text, pairs or chat turns -> token ids; token ids -> text. */
+/* medrat-tokenize: text, pairs or chat turns -> token ids; token ids -> text; text -> passages. */
 #include <stdio.h>
 
 #include "cli/common_options.h"
@@ -30,6 +30,15 @@ static const struct cli_option options[] = {
     {"truncate", 0, CLI_CHOICE, &truncate_option, 0, 0, "HOW",
      "what stays of a text that is too long; error: the record fails", NULL,
      common_options_truncate, NULL},
+    {.kind = CLI_HEADING, .help = "Passages"},
+    {"chunk", 0, CLI_SIZE, &work.chunk, CHUNK_MIN_TOKENS, 1 << 30, "N",
+     "instead of tokens, add 'passages': 'text' cut between sentences into parts of at most N "
+     "tokens, "
+     "special ones included; a longer sentence is cut between words",
+     "off", NULL, NULL},
+    {"overlap", 0, CLI_SIZE, &work.overlap, 0, 1 << 30, "M",
+     "begin each passage with the last sentences of the one before, as many as M tokens hold", "0",
+     NULL, NULL},
     {.kind = CLI_HEADING, .help = "Model"},
     COMMON_MODEL_ROW(args, "the demo model smollm2"),
     COMMON_RECORD_OPTIONS(args),
@@ -37,7 +46,7 @@ static const struct cli_option options[] = {
 
 static const struct cli_tool tool = {
     .name = "medrat-tokenize",
-    .summary = "turn text into token ids, and back",
+    .summary = "turn text into token ids, and back, or into passages",
     .usage = "[OPTION]... [FILE]...",
     .options = options,
     .n_options = sizeof(options) / sizeof(options[0]),
@@ -46,8 +55,9 @@ static const struct cli_tool tool = {
 
 static bool begin(void *self, struct job *job, struct status *status)
 {
-    const bool ok = decode ? token_record_decode(self, &job->record, &job->members, status)
-                           : token_record_encode(self, &job->record, &job->members, status);
+    const bool ok = decode       ? token_record_decode(self, &job->record, &job->members, status)
+                    : work.chunk ? token_record_chunk(self, &job->record, &job->members, status)
+                                 : token_record_encode(self, &job->record, &job->members, status);
 
     if (ok)
         job_done(job);
@@ -59,22 +69,33 @@ static void stats(void *self, struct buf *members)
     token_record_write_stats(self, members);
 }
 
-/* Options that mean nothing when ids become text. */
-static bool check_decode(const struct cli_operands *operands, struct status *status)
+/* Options that mean nothing when ids become text, or text passages. */
+static bool check_mode(const struct cli_operands *operands, struct status *status)
 {
     const struct {
         const char *name;
         const void *value;
-    } encoding[] = {{"no-special", &work.no_special},
-                    {"template", &work.template_name},
-                    {"max-length", &work.max_length},
-                    {"truncate", &truncate_option}};
+        bool decode, chunk; /* means nothing with these */
+    } rows[] = {{"no-special", &work.no_special, true, false},
+                {"template", &work.template_name, true, true},
+                {"max-length", &work.max_length, true, true},
+                {"truncate", &truncate_option, true, true},
+                {"chunk", &work.chunk, true, false},
+                {"overlap", &work.overlap, true, false},
+                {"pieces", &work.pieces, false, true}};
 
-    for (size_t i = 0; decode && i < sizeof(encoding) / sizeof(encoding[0]); i++) {
-        if (cli_source(&tool, operands, encoding[i].value) == CLI_FROM_FLAG)
-            return status_fail(status, STATUS_USAGE, "option '--%s' means nothing with --decode",
-                               encoding[i].name);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const bool chunk = work.chunk > 0 && rows[i].chunk;
+
+        if (!chunk && !(decode && rows[i].decode))
+            continue;
+        if (cli_source(&tool, operands, rows[i].value) == CLI_FROM_FLAG)
+            return status_fail(status, STATUS_USAGE, "option '--%s' means nothing with --%s",
+                               rows[i].name, chunk ? "chunk" : "decode");
     }
+    if (work.overlap > 0 && work.overlap >= work.chunk)
+        return status_fail(status, STATUS_USAGE,
+                           "option '--overlap': must be less than the tokens of --chunk");
     return true;
 }
 
@@ -84,7 +105,7 @@ static bool open_all(const struct cli_operands *operands, struct tokenizer **tok
     struct buf path = {0};
 
     *tokenizer = NULL;
-    if (check_decode(operands, status) &&
+    if (check_mode(operands, status) &&
         model_path_resolve(args.model, "smollm2", args.quiet, &path, status))
         *tokenizer = tokenizer_open(path.data, status);
     buf_release(&path);
@@ -106,6 +127,8 @@ static size_t list_makes(const char *makes[5])
 
     if (decode) {
         makes[n++] = "text";
+    } else if (work.chunk > 0) {
+        makes[n++] = "passages";
     } else {
         makes[n++] = "tokens";
         makes[n++] = "n_tokens";

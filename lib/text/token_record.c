@@ -6,6 +6,16 @@
 #include "formats/json_write.h"
 #include "text/detokenizer.h"
 
+static bool check_chunk(const struct token_record *work, struct status *status)
+{
+    const size_t least =
+        CHUNK_MIN_TOKENS + (work->no_special ? 0 : tokenizer_n_special(work->tokenizer, false));
+
+    return work->chunk >= least ||
+           status_fail(status, STATUS_USAGE,
+                       "option '--chunk': must be at least %zu with this model", least);
+}
+
 bool token_record_open(struct token_record *work, struct status *status)
 {
     const bool pairs = tokenizer_has_pairs(work->tokenizer);
@@ -15,6 +25,8 @@ bool token_record_open(struct token_record *work, struct status *status)
         return status_fail(status, STATUS_USAGE,
                            "option '--max-length': %zu has no room for %zu special tokens",
                            work->max_length, n_special);
+    if (work->chunk > 0 && !check_chunk(work, status))
+        return false;
     work->has_template = chat_template_find(work->template_name, work->tokenizer, &work->template,
                                             &work->no_template);
     if (work->template_name && !work->has_template) {
@@ -29,6 +41,7 @@ void token_record_close(struct token_record *work)
     tokens_release(&work->tokens);
     tokens_release(&work->types);
     buf_release(&work->text);
+    chunks_release(&work->chunks);
 }
 
 static bool fail_too_long(const struct token_record *work, const struct record *record,
@@ -188,8 +201,77 @@ bool token_record_decode(struct token_record *work, const struct record *record,
     return ok;
 }
 
+/* The record's id, as far as it is one: a string or a number. */
+static struct text document_id(const struct record *record)
+{
+    const struct text id = record->id;
+
+    return id.len > 0 && (*id.ptr == '"' || *id.ptr == '-' || (*id.ptr >= '0' && *id.ptr <= '9'))
+               ? id
+               : (struct text){"", 0};
+}
+
+/* {"id":"DOC.POS","text":...,"doc":DOC,"pos":POS,"span":[0,12],"n_tokens":3} */
+static void write_passage(const struct chunk *chunk, size_t pos, struct text doc, struct text text,
+                          struct buf *out)
+{
+    struct text name = doc; /* without its quotes */
+
+    if (doc.len > 1 && *doc.ptr == '"')
+        name = (struct text){doc.ptr + 1, doc.len - 2};
+    json_write_comma(out);
+    buf_append_string(out, "{\"id\":\"");
+    buf_append_text(out, name);
+    buf_printf(out, doc.len > 0 ? ".%zu\"," : "%zu\",", pos);
+    json_write_name(out, "text");
+    json_write_string(out, (struct text){text.ptr + chunk->begin, chunk->end - chunk->begin});
+    if (doc.len > 0) {
+        json_write_name(out, "doc");
+        buf_append_text(out, doc);
+    }
+    json_write_name(out, "pos");
+    json_write_uint(out, pos);
+    buf_printf(out, ",\"span\":[%zu,%zu]", chunk->begin, chunk->end);
+    json_write_name(out, "n_tokens");
+    json_write_uint(out, chunk->n_tokens);
+    buf_append_char(out, '}');
+}
+
+bool token_record_chunk(struct token_record *work, const struct record *record, struct buf *members,
+                        struct status *status)
+{
+    const struct chunk_options options = {
+        .tokenizer = work->tokenizer,
+        .flags = work->no_special ? TOKENIZER_PLAIN : TOKENIZER_SPECIAL,
+        .max_tokens = work->chunk,
+        .overlap = work->overlap,
+    };
+    struct text text;
+    bool found;
+
+    if (!record_string(record, "text", &text, &found, status))
+        return false;
+    if (!found)
+        return record_fail_missing(record, "text", status);
+    if (!chunk_text(&options, text, &work->chunks, status))
+        return false;
+    json_write_name(members, "passages");
+    buf_append_char(members, '[');
+    for (size_t i = 0; i < work->chunks.n; i++) {
+        write_passage(&work->chunks.items[i], i, document_id(record), text, members);
+        work->n_tokens += work->chunks.items[i].n_tokens;
+    }
+    buf_append_char(members, ']');
+    work->n_passages += work->chunks.n;
+    return true;
+}
+
 void token_record_write_stats(const struct token_record *work, struct buf *members)
 {
+    if (work->chunk > 0) {
+        json_write_name(members, "passages");
+        json_write_uint(members, work->n_passages);
+    }
     json_write_name(members, "tokenizer");
     json_write_string(members, text_of(tokenizer_source(work->tokenizer)));
     json_write_name(members, "tokens");

@@ -1,8 +1,8 @@
 /* Text <-> token ids, as the model's own tokenizer makes them.
  *
  * Known: tokenizer.json (byte-level and Metaspace BPE, WordPiece), SentencePiece models (BPE), what
- * GGUF carries (tokenizer.ggml.model gpt2 with pre smollm, gpt-2, llama-bpe or default; llama; bert)
- * and a vocab.txt of BERT. Any other is refused by its name.
+ * GGUF carries (tokenizer.ggml.model gpt2 with pre smollm, gpt-2, llama-bpe or default; llama;
+ * bert) and a vocab.txt of BERT. Any other is refused by its name.
  *
  * Text is UTF-8. A malformed byte counts as U+FFFD where its class matters and keeps its value
  * where bytes become tokens, so byte-level encoding followed by decoding gives back any bytes that

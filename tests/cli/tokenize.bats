@@ -146,6 +146,38 @@ fails() { # fails CODE MEMBER COMMAND...
     [[ "$output" == *'"text":"  [INST] Hi\n"'* ]]
 }
 
+@test "--chunk cuts text into passages that medrat-rerank reads" {
+    need_models
+    echo '{"id":"a \"b","query":"dose","text":"One dose. A \u00e9 fell.\n\nThree, e.g. Four."}' >"$work/doc.jsonl"
+    run -0 medrat-tokenize -m minilm --chunk 18 --stats "$work/stats" "$work/doc.jsonl"
+    [[ "$(jq -c '[.passages[]|[.id,.text,.doc,.pos,.span,.n_tokens]]' <<<"$output")" == '[["a \"b.0","One dose. A é fell.\n\nThree, e.g. Four.","a \"b",0,[0,39],17]]' ]]
+    [ "$(jq .passages "$work/stats")" = 1 ]
+    medrat-rerank --method bm25 -q <<<"$output" >/dev/null
+    for id in '7' '-1'; do
+        run -0 medrat-tokenize -m minilm --chunk 18 <<<"{\"id\":$id,\"text\":\"One.\"}"
+        [[ "$output" == *"\"passages\":[{\"id\":\"$id.0\",\"text\":\"One.\",\"doc\":$id,\"pos\":0,\"span\":[0,4],\"n_tokens\":4}]}" ]]
+    done
+    run -0 medrat-tokenize -m minilm --chunk 18 <<<'{"text":" \n"}'
+    [[ "$output" == *'"passages":[]}' ]]
+    run -0 medrat-tokenize -m minilm --chunk 18 <<<'{"text":"One."}'
+    [[ "$output" == *'"passages":[{"id":"0","text":"One.","pos":0,'* ]]
+}
+
+@test "--chunk refuses what does not go with it" {
+    run -64 --separate-stderr tokenize --chunk 17 </dev/null
+    [[ "$stderr" == *"option '--chunk': must be at least"* ]]
+    run -64 --separate-stderr tokenize --overlap 3 </dev/null
+    [[ "$stderr" == *"option '--overlap': must be less"* ]]
+    run -64 --separate-stderr tokenize --chunk 30 --pieces </dev/null
+    [[ "$stderr" == *"'--pieces' means nothing with --chunk"* ]]
+    run -64 --separate-stderr tokenize --chunk 30 --decode </dev/null
+    [[ "$stderr" == *"'--chunk' means nothing with --decode"* ]]
+    record='{"messages":[]}'
+    fails missing text tokenize --chunk 30
+    record='{"text":"a","passages":[]}'
+    fails exists passages tokenize --chunk 30
+}
+
 @test "a model without chat tokens has no chat" {
     record='{"messages":[{"role":"user","content":"a"}]}'
     fails no_template messages tokenize
