@@ -50,9 +50,9 @@ agrees() { # agrees MODEL OPTION...
 @test "a folder without modules.json is an encoder of mean pooling, and -v says so" {
     agrees bert-plain --method query --encoder
     medrat-rerank -v --method query --encoder "$tiny/bert-plain" "$work/golden" 2>"$work/log" >/dev/null
-    grep -q "encoder bert-plain@.*: mean of the tokens, cosine, 50 tokens (it has no modules.json)" "$work/log"
+    grep -q "encoder bert-plain@.*: mean of the tokens, cosine, 50 tokens, tokenizer vocab.txt (it has no modules.json)" "$work/log"
     medrat-rerank -v --method query --encoder "$tiny/bert-cls-bf16" "$work/golden" 2>"$work/log" >/dev/null
-    grep -q ": the first token, dot product, 40 tokens, with its prompts$" "$work/log"
+    grep -q ": the first token, dot product, 40 tokens, with its prompts, tokenizer vocab.txt$" "$work/log"
 }
 
 @test "a cross-encoder's score is its logit, as CrossEncoder's without an activation" {
@@ -82,7 +82,7 @@ agrees() { # agrees MODEL OPTION...
     cross --stats "$work/stats" "$scores" >"$work/out"
     every '.method == "cross" and (.encoder | startswith("cross-f32@")) and .encoder_tokens > 100 and .truncated == 5' "$work/stats"
     medrat-rerank -v --method cross --cross-encoder "$tiny/cross-f32" "$scores" 2>"$work/log" >/dev/null
-    grep -q "cross-encoder cross-f32@.* on .*: 50 tokens$" "$work/log"
+    grep -q "cross-encoder cross-f32@.* on .*: 50 tokens, tokenizer vocab.txt$" "$work/log"
 }
 
 @test "no passages is no error" {
