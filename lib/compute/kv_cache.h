@@ -31,8 +31,8 @@
 enum { KV_BLOCK_TOKENS = 64, KV_LANES = 16, KV_MAX_HEAD_DIM = 512 };
 
 /* Complete blocks without a slot that stay rather than leave their memory to new ones, where the
- * cache might still grow: 4096 tokens of prompts that may come again. */
-enum { KV_KEPT_BLOCKS = 64 };
+ * cache might still grow: 2048 tokens of prompts that may come again. */
+enum { KV_KEPT_BLOCKS = 32 };
 
 struct kv_block {
     float *data;      /* device memory, ours; NULL before its first tokens */
