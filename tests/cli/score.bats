@@ -71,6 +71,19 @@ one_result() { # one_result IN COMMAND...
         cmp - <(jq -c .score "$work/second")
 }
 
+@test "a context that many continuations share is computed once" {
+    for i in $(seq 12); do
+        printf '{"id":%d,"context":"%s","continuation":" %s fever %d"}\n' "$i" \
+            "$(printf 'pain and %.0s' $(seq $((40 + 30 * (i % 2)))))" "$(printf 'very %.0s' $(seq "$i"))" "$i"
+    done >"$work/in"
+    one_result "$work/in" score
+    score --batch 5 --stats "$work/stats" "$work/in" | cmp - "$work/alone"
+    jq -e '.shared_tokens % 64 == 0 and .shared_tokens > .prompt_tokens / 3' "$work/stats"
+    jq -c '{id, text: (.context + .continuation)}' "$work/in" >"$work/whole"
+    score --stats "$work/stats" "$work/whole" >/dev/null
+    jq -e '.shared_tokens == 0' "$work/stats" # all tokens are targets
+}
+
 @test "prompt and completion are scored whole, or the completion alone" {
     echo '{"prompt":"the cause of fever","completion":" is a wound"}' >"$work/in"
     score "$work/in" | jq -c .score | cmp - <(score <<<'{"text":"the cause of fever is a wound"}' | jq -c .score)
