@@ -111,29 +111,56 @@ static void activate(struct bert *b, float *y, size_t count)
     }
 }
 
-static void layer(struct bert *b, const struct batch *batch, const struct bert_layer *w)
+/* attended = attention(query(x), key(x), value(x)), for all rows */
+static void attend(struct bert *b, const struct batch *batch, const struct bert_layer *w)
 {
     const struct backend *op = b->backend;
     struct device *d = b->device;
-    const struct model_config *c = &b->config;
     const int n = batch->n_rows;
-    const size_t count = (size_t)n * (size_t)c->dim;
 
     op->linear(d, b->q, b->x, w->query.weight, w->query.bias, n);
     op->linear(d, b->k, b->x, w->key.weight, w->key.bias, n);
     op->linear(d, b->v, b->x, w->value.weight, w->value.bias, n);
     op->kv_append(d, b->kv, 0, b->k, b->v, batch);
-    op->attention(d, b->attended, b->q, b->kv, 0, batch, c->n_heads, false, 0);
-    op->linear(d, b->added, b->attended, w->attention_output.weight, w->attention_output.bias, n);
-    op->add(d, b->x, b->added, count);
-    op->layernorm(d, b->x, b->x, w->attention_output_norm.weight, w->attention_output_norm.bias, n,
+    op->attention(d, b->attended, b->q, b->kv, 0, batch, b->config.n_heads, false, 0);
+}
+
+/* The rest of a layer, each row on its own: x and attended are [n][dim]. */
+static void transform(struct bert *b, float *x, const float *attended, int n,
+                      const struct bert_layer *w)
+{
+    const struct backend *op = b->backend;
+    struct device *d = b->device;
+    const struct model_config *c = &b->config;
+    const size_t count = (size_t)n * (size_t)c->dim;
+
+    op->linear(d, b->added, attended, w->attention_output.weight, w->attention_output.bias, n);
+    op->add(d, x, b->added, count);
+    op->layernorm(d, x, x, w->attention_output_norm.weight, w->attention_output_norm.bias, n,
                   c->dim, c->norm_eps);
-    op->linear(d, b->inner, b->x, w->intermediate.weight, w->intermediate.bias, n);
+    op->linear(d, b->inner, x, w->intermediate.weight, w->intermediate.bias, n);
     activate(b, b->inner, (size_t)n * (size_t)c->ffn_dim);
     op->linear(d, b->added, b->inner, w->output.weight, w->output.bias, n);
-    op->add(d, b->x, b->added, count);
-    op->layernorm(d, b->x, b->x, w->output_norm.weight, w->output_norm.bias, n, c->dim,
-                  c->norm_eps);
+    op->add(d, x, b->added, count);
+    op->layernorm(d, x, x, w->output_norm.weight, w->output_norm.bias, n, c->dim, c->norm_eps);
+}
+
+/* The last layer's hidden states of rows[0 .. n), or with rows NULL of all; what nobody reads of
+ * that layer is not computed. */
+static float *last_layer(struct bert *b, const struct batch *batch, const int32_t *rows, int n)
+{
+    const struct bert_layer *w = &b->weights.layers[b->config.n_layers - 1];
+    float *x = b->k, *attended = b->q; /* free behind the attention */
+
+    attend(b, batch, w);
+    if (!rows) {
+        transform(b, b->x, b->attended, batch->n_rows, w);
+        return b->x;
+    }
+    b->backend->gather_rows(b->device, x, b->x, rows, n, b->config.dim);
+    b->backend->gather_rows(b->device, attended, b->attended, rows, n, b->config.dim);
+    transform(b, x, attended, n, w);
+    return x;
 }
 
 /* The slots' room for the batch: whole texts, so each begins anew. */
@@ -151,22 +178,30 @@ static bool take_slots(struct bert *b, const struct batch *batch, struct status 
     return true;
 }
 
-/* All layers; false: no room for the batch, and nothing was done. */
-static bool run_layers(struct bert *b, const struct batch *batch, struct status *status)
+/* All layers: the hidden states as last_layer gives them, on the device. NULL: no room for the
+ * batch, and nothing was done. */
+static float *run_layers(struct bert *b, const struct batch *batch, const int32_t *rows, int n,
+                         struct status *status)
 {
     assert(batch->n_rows <= b->max_rows && batch->n_segments <= b->max_segments);
+    assert(n <= batch->n_rows);
     if (!take_slots(b, batch, status))
-        return false;
+        return NULL;
     embed(b, batch);
-    for (int i = 0; i < b->config.n_layers; i++)
-        layer(b, batch, &b->weights.layers[i]);
-    return true;
+    for (int i = 0; i + 1 < b->config.n_layers; i++) {
+        attend(b, batch, &b->weights.layers[i]);
+        transform(b, b->x, b->attended, batch->n_rows, &b->weights.layers[i]);
+    }
+    return last_layer(b, batch, rows, n);
 }
 
-/* n floats of the result to the host; the slots are free again, whatever became of them. */
-static bool take_result(struct bert *b, const struct batch *batch, bool ok, float *to,
-                        const float *from, size_t n, struct status *status)
+/* n floats of the result (NULL: none) to the host; the slots are free again, whatever became of
+ * them. */
+static bool take_result(struct bert *b, const struct batch *batch, float *to, const float *from,
+                        size_t n, struct status *status)
 {
+    bool ok = from != NULL;
+
     if (ok) {
         b->backend->to_host(b->device, to, from, n);
         ok = b->backend->finish(b->device, status);
@@ -176,37 +211,38 @@ static bool take_result(struct bert *b, const struct batch *batch, bool ok, floa
     return ok;
 }
 
-bool bert_forward(struct bert *b, const struct batch *batch, float *hidden, struct status *status)
+bool bert_forward(struct bert *b, const struct batch *batch, const int32_t *rows, int n_rows,
+                  float *hidden, struct status *status)
 {
-    const bool ok = run_layers(b, batch, status);
+    const int n = rows ? n_rows : batch->n_rows;
+    const float *x = run_layers(b, batch, rows, n, status);
 
-    return take_result(b, batch, ok, hidden, b->x, (size_t)batch->n_rows * (size_t)b->config.dim,
-                       status);
+    return take_result(b, batch, hidden, x, (size_t)n * (size_t)b->config.dim, status);
 }
 
-/* logits = classifier(tanh(pooler(x of the segment's first row))) */
-static void classify(struct bert *b, const struct batch *batch)
+/* logits = classifier(tanh(pooler(x))), x: [n][dim] */
+static void classify(struct bert *b, const float *x, int n)
 {
     const struct backend *op = b->backend;
     struct device *d = b->device;
     const struct bert_weights *w = &b->weights;
-    const int n = batch->n_segments, dim = b->config.dim;
 
-    for (int i = 0; i < n; i++)
-        b->first_rows[i] = batch->segments[i].first_row;
-    op->gather_rows(d, b->q, b->x, b->first_rows, n, dim);
-    op->linear(d, b->k, b->q, w->pooler.weight, w->pooler.bias, n);
-    op->tanh(d, b->k, (size_t)n * (size_t)dim);
-    op->linear(d, b->logits, b->k, w->classifier.weight, w->classifier.bias, n);
+    op->linear(d, b->v, x, w->pooler.weight, w->pooler.bias, n);
+    op->tanh(d, b->v, (size_t)n * (size_t)b->config.dim);
+    op->linear(d, b->logits, b->v, w->classifier.weight, w->classifier.bias, n);
 }
 
 bool bert_classify(struct bert *b, const struct batch *batch, float *logits, struct status *status)
 {
-    const bool ok = run_layers(b, batch, status);
+    const int n = batch->n_segments;
+    const float *x;
 
     assert(b->logits);
-    if (ok)
-        classify(b, batch);
-    return take_result(b, batch, ok, logits, b->logits,
-                       (size_t)batch->n_segments * (size_t)b->config.n_labels, status);
+    for (int i = 0; i < n; i++)
+        b->first_rows[i] = batch->segments[i].first_row;
+    x = run_layers(b, batch, b->first_rows, n, status);
+    if (x)
+        classify(b, x, n);
+    return take_result(b, batch, logits, x ? b->logits : NULL,
+                       (size_t)n * (size_t)b->config.n_labels, status);
 }

@@ -21,11 +21,11 @@ struct bert *bert_open(const struct model_files *files, const struct backend *ba
                        struct status *status) MUST_CHECK;
 void bert_close(struct bert *bert); /* NULL allowed */
 
-/* The hidden states of the last layer of all rows: [n_rows][dim] to `hidden` in host memory. Each
- * segment is a whole text from position 0, in a slot of its own below max_segments; batch->types is
- * given. */
-bool bert_forward(struct bert *bert, const struct batch *batch, float *hidden,
-                  struct status *status) MUST_CHECK;
+/* The hidden states of the last layer, of rows[0 .. n_rows) or, with rows NULL, of all: [n_rows]
+ * [dim] to `hidden` in host memory. Each segment is a whole text from position 0, in a slot of its
+ * own below max_segments; batch->types is given. */
+bool bert_forward(struct bert *bert, const struct batch *batch, const int32_t *rows, int n_rows,
+                  float *hidden, struct status *status) MUST_CHECK;
 
 /* The logits of each segment by the model's head (config.n_labels > 0), read off its first row:
  * [n_segments][n_labels] to `logits` in host memory. Batches as above. */

@@ -165,23 +165,11 @@ static void normalize(float *vector, size_t dim)
 /* A text's n rows; those before `first` do not count. */
 static void pool(struct encoder *e, const float *rows, int first, int n, float *out)
 {
-    const size_t dim = (size_t)e->dim;
-
-    if (first > n)
-        first = n;
-    switch (e->folder.settings.pooling) {
-    case SBERT_MEAN:
-        pool_mean(e, rows + (size_t)first * dim, n - first, out);
-        break;
-    case SBERT_CLS: /* the first that counts, or where none does the first of all */
-        memcpy(out, rows + (first < n ? (size_t)first * dim : 0), dim * sizeof(*out));
-        break;
-    case SBERT_MAX:
-        pool_max(e, rows + (size_t)first * dim, n - first, out);
-        break;
-    }
-    if (e->folder.settings.normalize)
-        normalize(out, dim);
+    rows += (size_t)first * (size_t)e->dim;
+    if (e->folder.settings.pooling == SBERT_MAX)
+        pool_max(e, rows, n - first, out);
+    else
+        pool_mean(e, rows, n - first, out);
 }
 
 /* ---- embedding --------------------------------------------------------------------------- */
@@ -213,21 +201,48 @@ static bool tokenize(struct encoder *e, struct text text, enum encoder_role role
     return true;
 }
 
+/* One row of each text is its vector: the first that counts, or where none does the first of all.
+ */
+static bool take_rows(struct encoder *e, const struct batch *batch, float *out,
+                      struct status *status)
+{
+    int32_t rows[BERT_PASS_TEXTS];
+
+    for (int i = 0; i < batch->n_segments; i++) {
+        const struct segment *s = &batch->segments[i];
+
+        rows[i] = s->first_row + (e->first_row[i] < s->n_rows ? e->first_row[i] : 0);
+    }
+    return bert_forward(e->folder.bert, batch, rows, batch->n_segments, out, status);
+}
+
+static bool pool_rows(struct encoder *e, const struct batch *batch, float *out,
+                      struct status *status)
+{
+    const size_t dim = (size_t)e->dim;
+
+    if (!bert_forward(e->folder.bert, batch, NULL, 0, e->hidden, status))
+        return false;
+    for (int i = 0; i < batch->n_segments; i++) {
+        const struct segment *s = &batch->segments[i];
+        const int first = e->first_row[i] < s->n_rows ? e->first_row[i] : s->n_rows;
+
+        pool(e, e->hidden + (size_t)s->first_row * dim, first, s->n_rows, out + (size_t)i * dim);
+    }
+    return true;
+}
+
 /* The texts gathered so far -> their vectors; the next pass begins empty. */
 static bool run_pass(struct encoder *e, float *out, struct status *status)
 {
     const struct batch batch = bert_pass_batch(&e->folder.pass);
-    const size_t dim = (size_t)e->dim;
+    const bool cls = e->folder.settings.pooling == SBERT_CLS;
 
-    if (!bert_forward(e->folder.bert, &batch, e->hidden, status))
-        return false;
-    for (int i = 0; i < batch.n_segments; i++) {
-        const struct segment *s = &batch.segments[i];
-
-        pool(e, e->hidden + (size_t)s->first_row * dim, e->first_row[i], s->n_rows,
-             out + (size_t)i * dim);
-    }
     bert_pass_clear(&e->folder.pass);
+    if (!(cls ? take_rows(e, &batch, out, status) : pool_rows(e, &batch, out, status)))
+        return false;
+    for (int i = 0; e->folder.settings.normalize && i < batch.n_segments; i++)
+        normalize(out + (size_t)i * (size_t)e->dim, (size_t)e->dim);
     return true;
 }
 
