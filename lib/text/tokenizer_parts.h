@@ -86,6 +86,10 @@ struct tokenizer *tokenizer_open_vocab_txt(const char *path, const struct tokeni
 /* tokenizer.json, with what the folder's tokenizer_config.json changes (NULL: nothing). */
 struct tokenizer *tokenizer_open_json(const char *path, const struct tokenizer_config *config,
                                       struct status *status) MUST_CHECK;
+/* The same from what was read of it; the message has no file name. */
+struct tokenizer *tokenizer_from_json(const struct tokenizer_json *json,
+                                      const struct tokenizer_config *config, const char *path,
+                                      struct status *status) MUST_CHECK;
 
 /* As SentencePiece itself encodes. */
 struct tokenizer *tokenizer_open_sentencepiece(const char *path, struct status *status) MUST_CHECK;

@@ -311,17 +311,19 @@ static bool fill_model(struct tokenizer *t, const struct tokenizer_json *json,
     return tokenizer_fill_metaspace(t, json, status);
 }
 
-/* NULL and a status if the steps are no pipeline that we know. */
-static struct tokenizer *build(const struct tokenizer_json *json,
-                               const struct tokenizer_config *config, const char *path,
-                               struct status *status)
+struct tokenizer *tokenizer_from_json(const struct tokenizer_json *json,
+                                      const struct tokenizer_config *config, const char *path,
+                                      struct status *status)
 {
+    const struct tokenizer_config none = {0};
     static const char *const names[] = {[TOKENIZER_WORDPIECE] = "wordpiece",
                                         [TOKENIZER_BYTE_LEVEL] = "byte-level BPE",
                                         [TOKENIZER_METASPACE] = "metaspace BPE"};
     const enum tokenizer_kind kind = kind_of(json);
     struct tokenizer *t = tokenizer_new(kind, names[kind], path);
 
+    if (!config)
+        config = &none;
     if (add_common(t, json, config, status) && fill_model(t, json, config, status))
         return t;
     tokenizer_close(t);
@@ -331,13 +333,12 @@ static struct tokenizer *build(const struct tokenizer_json *json,
 struct tokenizer *tokenizer_open_json(const char *path, const struct tokenizer_config *config,
                                       struct status *status)
 {
-    const struct tokenizer_config none = {0};
     struct tokenizer *tokenizer;
     struct tokenizer_json json;
 
     if (!tokenizer_json_read(&json, path, status))
         return NULL;
-    tokenizer = build(&json, config ? config : &none, path, status);
+    tokenizer = tokenizer_from_json(&json, config, path, status);
     tokenizer_json_release(&json);
     if (!tokenizer)
         status_prefix(status, "%s", path);

@@ -20,7 +20,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 from tokenizers import pre_tokenizers, processors, trainers
 
 from common import hex64, ids_hash, read_jsonl, write_jsonl, write_lines
-from tokens import block_hashes, hard_texts
+from tokens import hard_texts
 
 N_TRAIN = 400
 GROUP = 16

@@ -30,26 +30,14 @@ def minilm_tokenizer(folder):
     return tokenizer
 
 
-def differences(path):
-    """The code points of unicode_differences.txt."""
-    found = set()
-    for line in Path(path).read_text(encoding="ascii").splitlines():
-        if not line.startswith("#"):
-            first, last = (int(end, 16) for end in line.split("-"))
-            found.update(range(first, last + 1))
-    return found
-
-
 def block_text(c):
     """Shows whether a code point is a letter, a number, a space, punctuation, dropped, or none."""
     return f"x{c}y {c}'s  {c}{c}'re 1{c}\n"
 
 
-def block_hashes(tokenizer, left_out):
+def block_hashes(tokenizer):
     for first in range(0, 0x110000, BLOCK):
-        points = [
-            c for c in range(first, first + BLOCK) if not 0xD800 <= c < 0xE000 and c not in left_out
-        ]
+        points = [c for c in range(first, first + BLOCK) if not 0xD800 <= c < 0xE000]
         rows = tokenizer.encode_batch([block_text(chr(c)) for c in points])
         yield ids_hash([i for row in rows for i in row.ids])
 
@@ -405,10 +393,9 @@ def main():
     smollm2 = smollm_tokenizer(gguf_path)
     minilm = minilm_tokenizer(folder / "minilm")
     texts = [row["text"] for row in read_jsonl(data / "rationales" / "val.jsonl")]
-    left_out = differences(out / "unicode_differences.txt")
-    for name, tokenizer, skip in (("smollm2", smollm2, left_out), ("minilm", minilm, set())):
+    for name, tokenizer in (("smollm2", smollm2), ("minilm", minilm)):
         write_lines(out / f"{name}.val.hash", (ids_hash(tokenizer.encode(t).ids) for t in texts))
-        write_lines(out / f"{name}.blocks.hash", block_hashes(tokenizer, skip))
+        write_lines(out / f"{name}.blocks.hash", block_hashes(tokenizer))
     write_jsonl(out / "hard.jsonl", list(hard_rows(smollm2, minilm)))
     write_jsonl(out / "pairs.jsonl", list(pair_rows(minilm)))
     write_jsonl(out / "chats.jsonl", list(chat_rows(smollm2, gguf_path)))

@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include "base/memory.h"
 #include "tests/golden/golden.h"
 #include "tests/golden/hashes.h"
 #include "tests/unit/encode_text.h"
@@ -112,29 +111,7 @@ static void put_block_text(struct buf *text, int32_t code_point)
     buf_append(text, "x\0y \0's  \0\0're 1\0\n", 18);
 }
 
-static bool *left_out_points(void)
-{
-    FILE *file = fopen("tests/golden/tokens/unicode_differences.txt", "r");
-    bool *left_out = memory_zeroed(N_POINTS, sizeof(*left_out));
-    char line[256];
-    unsigned first, last;
-    size_t n = 0;
-
-    assert_non_null(file);
-    while (fgets(line, sizeof(line), file)) {
-        if (line[0] == '#')
-            continue;
-        assert_int_equal(sscanf(line, "%x-%x", &first, &last), 2);
-        assert_true(first <= last && last < N_POINTS);
-        for (unsigned c = first; c <= last; c++, n++)
-            left_out[c] = true;
-    }
-    assert_in_range(n, 1, 6000); /* letters and numbers of two years */
-    fclose(file);
-    return left_out;
-}
-
-static void check_blocks(const struct tokenizer *tokenizer, const char *name, const bool *left_out)
+static void check_blocks(const struct tokenizer *tokenizer, const char *name)
 {
     struct buf text = {0};
     size_t n;
@@ -144,7 +121,7 @@ static void check_blocks(const struct tokenizer *tokenizer, const char *name, co
     for (int32_t block = 0; block < N_POINTS / BLOCK; block++) {
         tokens_reset(&tokens);
         for (int32_t c = block * BLOCK; c < (block + 1) * BLOCK; c++) {
-            if ((c >= 0xD800 && c < 0xE000) || (left_out && left_out[c]))
+            if (c >= 0xD800 && c < 0xE000)
                 continue;
             put_block_text(&text, c);
             encode_text(tokenizer, buf_text(&text), TOKENIZER_SPECIAL, &tokens);
@@ -181,20 +158,16 @@ static void minilm_decodes_hard_texts_as_transformers_does(void **state)
     check_decoded(minilm, "minilm");
 }
 
-static void
-smollm2_classifies_every_code_point_as_tokenizers_does_but_for_those_listed(void **state)
+static void smollm2_classifies_every_code_point_as_tokenizers_does(void **state)
 {
-    bool *left_out = left_out_points();
-
     (void)state;
-    check_blocks(smollm2, "tokens/smollm2.blocks.hash", left_out);
-    free(left_out);
+    check_blocks(smollm2, "tokens/smollm2.blocks.hash");
 }
 
 static void minilm_classifies_every_code_point_as_transformers_does(void **state)
 {
     (void)state;
-    check_blocks(minilm, "tokens/minilm.blocks.hash", NULL);
+    check_blocks(minilm, "tokens/minilm.blocks.hash");
 }
 
 static void pairs_and_their_truncation_agree(void **state)
@@ -266,8 +239,7 @@ int main(void)
         cmocka_unit_test(minilm_encodes_hard_texts_as_transformers_does),
         cmocka_unit_test(smollm2_decodes_hard_texts_as_tokenizers_does),
         cmocka_unit_test(minilm_decodes_hard_texts_as_transformers_does),
-        cmocka_unit_test(
-            smollm2_classifies_every_code_point_as_tokenizers_does_but_for_those_listed),
+        cmocka_unit_test(smollm2_classifies_every_code_point_as_tokenizers_does),
         cmocka_unit_test(minilm_classifies_every_code_point_as_transformers_does),
         cmocka_unit_test(pairs_and_their_truncation_agree),
         cmocka_unit_test(chats_agree_with_the_template_of_the_model),
