@@ -134,7 +134,7 @@ fails() { # fails CODE MEMBER COMMAND...
     [[ "$stderr" == *"neither GGUF nor a "* ]]
     printf '{"version":"1.0","model":{"type":"Unigram"}}' >"$work/tokenizer.json"
     run -78 --separate-stderr medrat-tokenize -m "$work/tokenizer.json" </dev/null
-    [[ "$stderr" == *"tokenizer.json: version: missing"* ]]
+    [[ "$stderr" == *"tokenizer.json: model: type 'Unigram' is not known"* ]]
 }
 
 @test "a SentencePiece file encodes as sentencepiece does, and decodes" {
@@ -222,6 +222,19 @@ LINES
     tokenize --max-length 4 --stats "$work/stats" "$work/in" >/dev/null
     jq -e '.records == 2 and .tokens == 7 and .truncated_records == 1 and .truncated_tokens == 1' \
         "$work/stats"
+}
+
+@test "of a folder's tokenizers tokenizer.json is taken, and -v and --stats say so" {
+    folder=$work/several
+    mkdir "$folder"
+    cp tests/golden/tokenizers/bert_cased.json "$folder/tokenizer.json"
+    printf '[UNK]\n[CLS]\n[SEP]\na\n' >"$folder/vocab.txt"
+    run -0 --separate-stderr medrat-tokenize -v -m "$folder" --stats "$work/stats" <<<'{"text":"a"}'
+    [[ "$stderr" == *"tokenizer tokenizer.json: wordpiece, 1202 tokens"* ]]
+    [ "$(jq -r .tokenizer "$work/stats")" = tokenizer.json ]
+    rm "$folder/tokenizer.json"
+    medrat-tokenize -m "$folder" --stats "$work/stats" <<<'{"text":"a"}' >/dev/null
+    [ "$(jq -r .tokenizer "$work/stats")" = vocab.txt ]
 }
 
 @test "-v says what tokenizer it is; without a model the demo model is named" {

@@ -11,7 +11,7 @@ data=${MEDRAT_DATA:-../shared/data}
 smollm2=$models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 tiny=$build/tiny
 
-[ $# -gt 0 ] || set -- tiny losses rope greedy embeddings meteora tokens mistral bm25 meteora_sets
+[ $# -gt 0 ] || set -- tiny losses rope greedy embeddings meteora tokens small_tokenizers mistral bm25 meteora_sets
 for name; do
     case $name in
     tiny)
@@ -43,6 +43,9 @@ for name; do
         ;;
     meteora_sets)
         "$python" $here/meteora_sets.py "$models/minilm" "$data" $here/meteora_sets.jsonl
+        ;;
+    small_tokenizers)
+        "$python" $here/small_tokenizers.py "$data" $here/tokenizers
         ;;
     mistral)
         "$python" $here/mistral.py \
