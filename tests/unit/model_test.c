@@ -7,8 +7,10 @@
 
 #include <cmocka.h>
 
+#include "base/memory.h"
 #include "model/model.h"
 #include "tests/golden/golden.h"
+#include "tests/golden/tiny.h"
 
 static struct buf folder; /* of the small models */
 static struct golden_device device;
@@ -92,6 +94,41 @@ static void a_tensor_that_the_config_leaves_out_is_named(void **state)
             "tie_word_embeddings is true");
 }
 
+/* As transformers 5: lm_head.weight beside tied embeddings may be there if it is the same. Old
+ * files have the frequencies of positions too. */
+static void a_copy_of_the_tied_embeddings_is_passed_over(void **state)
+{
+    static const struct tiny_shape s = {32, 1, 2, 2, 16, 32, 40, 64};
+    struct tiny_model *m = memory_zeroed(1, sizeof(*m));
+    const struct tiny_tensor *embed;
+    struct tiny_tensor *head;
+    struct status status = {0};
+    struct model *model;
+    char path[4096];
+
+    (void)state;
+    m->name = "copy";
+    tiny_add_decoder(m, TINY_HF, TINY_F32, TINY_F32, TINY_F32, TINY_NONE, &s);
+    for (embed = m->tensors; strcmp(embed->name, "model.embed_tokens.weight") != 0; embed++)
+        ;
+    head = tiny_add(m, TINY_F32, s.vocab_size, s.dim, embed->scale, "lm_head.weight");
+    head->key = embed->key;
+    tiny_add(m, TINY_F32, 8, 0, 1, "model.layers.0.self_attn.rotary_emb.inv_freq");
+    tiny_make_dir(folder.data, "copy", path, sizeof(path));
+    tiny_write_safetensors(path, m);
+    tiny_write_text(path, "config.json",
+                    "{\"architectures\": [\"LlamaForCausalLM\"], \"hidden_size\": 32,"
+                    " \"num_hidden_layers\": 1, \"num_attention_heads\": 2,"
+                    " \"intermediate_size\": 32, \"vocab_size\": 40,"
+                    " \"max_position_embeddings\": 64, \"rms_norm_eps\": 1e-6,"
+                    " \"tie_word_embeddings\": true}");
+    model = open_model("copy", &status);
+    golden_need(model != NULL, "copy", &status);
+    assert_ptr_equal(model->weights.lm_head, model->weights.embed_tokens);
+    model_close(model);
+    free(m);
+}
+
 static void an_encoder_is_no_language_model(void **state)
 {
     struct status status = {0};
@@ -160,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tensor_that_is_missing_or_misshapen_is_named),
         cmocka_unit_test(a_tensor_that_the_config_leaves_out_is_named),
+        cmocka_unit_test(a_copy_of_the_tied_embeddings_is_passed_over),
         cmocka_unit_test(an_encoder_is_no_language_model),
         cmocka_unit_test(a_model_that_is_not_there_is_missing_input),
         cmocka_unit_test(names_tell_models_apart_and_hold_their_hash),
