@@ -57,6 +57,8 @@ static void cpu_close(struct device *d)
     free(d->angles.cosine);
     free(d->angles.sine);
     free(d->items);
+    free(d->pairs.memory);
+    free(d->pair_scales.memory);
     thread_pool_close(d->pool);
     free(d);
 }
@@ -95,7 +97,8 @@ static struct matrix *cpu_upload(struct device *d, const struct tensor_view *vie
 {
     struct matrix *matrix = cpu_matrix_pack(view, row_order, d->pool, status);
 
-    if (matrix && !cpu_device_reserve(d, cpu_linear_scratch(d->kernels, matrix->cols), status)) {
+    if (matrix && (!cpu_device_reserve(d, cpu_linear_scratch(d->kernels, matrix->cols), status) ||
+                   (d->kernels->words && !cpu_words_measure(d, matrix, status)))) {
         cpu_matrix_free(matrix);
         return NULL;
     }

@@ -22,6 +22,12 @@ struct cpu_angles {
     int n, half; /* what they were made for; n 0: nothing */
 };
 
+/* Memory that grows to the largest batch seen. */
+struct cpu_scratch {
+    void *memory; /* ours */
+    size_t cap;   /* of 4-byte things */
+};
+
 struct device {
     struct thread_pool *pool;
     const struct cpu_kernels *kernels;
@@ -31,7 +37,8 @@ struct device {
     struct cpu_angles angles;
     size_t *items; /* [items_cap] attention's first item of each segment, ours */
     size_t items_cap;
-    struct status error; /* the first since the last finish */
+    struct cpu_scratch pairs, pair_scales; /* the rounded x of a linear layer */
+    struct status error;                   /* the first since the last finish */
 };
 
 /* At least n floats of scratch for each thread. */
@@ -43,6 +50,13 @@ void cpu_device_fail(struct device *d, enum status_code code, const char *messag
 /* The operations, by the file they are in. */
 void cpu_linear(struct device *d, float *y, const float *x, const struct matrix *matrix,
                 const float *bias, int n);
+
+/* For sets that multiply words: the rows of x, in the device's memory until the next call; false
+ * after cpu_device_fail. */
+bool cpu_words_round(struct device *d, const float *x, size_t n, size_t cols,
+                     struct word_rows *rows) MUST_CHECK;
+/* Fills in matrix->scales; the device has the scratch of cpu_linear_scratch. */
+bool cpu_words_measure(struct device *d, struct matrix *matrix, struct status *status) MUST_CHECK;
 
 void cpu_kv_append(struct device *d, struct kv_cache *kv, int layer, const float *k, const float *v,
                    const struct batch *batch);

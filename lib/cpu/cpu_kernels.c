@@ -24,6 +24,11 @@ static bool has_avx512(void)
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
+
+static bool has_avx512_vnni(void)
+{
+    return has_avx512() && __builtin_cpu_supports("avx512vnni");
+}
 #endif
 
 static bool has_any(void)
@@ -33,6 +38,7 @@ static bool has_any(void)
 
 const struct cpu_kernel_set cpu_kernel_sets[] = {
 #if defined(__x86_64__)
+    {&cpu_kernels_avx512_vnni, has_avx512_vnni},
     {&cpu_kernels_avx512, has_avx512},
     {&cpu_kernels_avx2, has_avx2},
 #endif

@@ -13,6 +13,7 @@
 
 #include "base/status.h"
 #include "cpu/cpu_matrix.h"
+#include "cpu/cpu_words.h"
 
 enum { MAX_TILE_ROWS = 12 };
 
@@ -40,6 +41,9 @@ struct cpu_kernels {
     int few_rows;
     void (*few)(float *y, const float *x, int n_rows, const struct matrix *matrix, size_t panel,
                 size_t end);
+
+    /* Not NULL: linear layers round to 16 bits and take their products from here. */
+    const struct cpu_words *words;
 
     /* One row; y may be x. */
     void (*rmsnorm)(float *y, const float *x, const float *weight, size_t dim, float eps);
@@ -69,6 +73,7 @@ extern const struct cpu_kernels cpu_kernels_scalar;
 #if defined(__x86_64__)
 extern const struct cpu_kernels cpu_kernels_avx2;
 extern const struct cpu_kernels cpu_kernels_avx512;
+extern const struct cpu_kernels cpu_kernels_avx512_vnni;
 #endif
 
 /* The fastest set that this CPU has, or the one named (NULL or "": none named). NULL and

@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "cpu/cpu_tile_avx512.h"
+#include "cpu/cpu_words_avx512vnni.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -248,23 +249,17 @@ static double avx512_log_sum_exp(const float *x, size_t n)
                                                ((sums[4] + sums[5]) + (sums[6] + sums[7])));
 }
 
-const struct cpu_kernels cpu_kernels_avx512 = {
-    .name = "avx512",
-    .chunk = 256,
-    .tile_rows = TILE_AVX512_ROWS,
-    .tile_panels = TILE_AVX512_PANELS,
-    .expand = tile_avx512_expand,
-    .tile = tile_avx512_multiply,
-    .rmsnorm = avx512_rmsnorm,
-    .layernorm = avx512_layernorm,
-    .add = avx512_add,
-    .silu_mul = avx512_silu_mul,
-    .gelu = avx512_gelu,
-    .scale = avx512_scale,
-    .rope = avx512_rope,
-    .softmax_block = avx512_softmax_block,
-    .log_sum_exp = avx512_log_sum_exp,
-};
+/* What both sets have: only linear layers differ. */
+#define COMMON                                                                                     \
+    .chunk = 256, .tile_rows = TILE_AVX512_ROWS, .tile_panels = TILE_AVX512_PANELS,                \
+    .expand = tile_avx512_expand, .tile = tile_avx512_multiply, .rmsnorm = avx512_rmsnorm,         \
+    .layernorm = avx512_layernorm, .add = avx512_add, .silu_mul = avx512_silu_mul,                 \
+    .gelu = avx512_gelu, .scale = avx512_scale, .rope = avx512_rope,                               \
+    .softmax_block = avx512_softmax_block, .log_sum_exp = avx512_log_sum_exp
+
+const struct cpu_kernels cpu_kernels_avx512 = {.name = "avx512", COMMON};
+const struct cpu_kernels cpu_kernels_avx512_vnni = {
+    .name = "avx512-vnni", COMMON, .words = &words_avx512vnni};
 
 #else
 typedef int cpu_kernels_avx512_is_empty_here; /* ISO C wants a declaration */

@@ -12,6 +12,10 @@ enum { MAX_GROUP = 8, ITEMS_PER_THREAD = 4, CACHE_LINE = 64 };
 #ifndef LINEAR_ROWS
 #define LINEAR_ROWS 96
 #endif
+#ifndef WORD_ROWS
+#define WORD_ROWS                                                                                  \
+    240 /* words are half as large, and their expansion is dearer beside the product */
+#endif
 
 struct linear_job {
     const struct device *device;
@@ -19,8 +23,10 @@ struct linear_job {
     const float *x;
     const struct matrix *matrix;
     const float *bias;
-    size_t n;        /* rows */
-    size_t chunk;    /* columns at a time */
+    struct word_rows x_words; /* x, for sets that multiply words */
+    size_t n;                 /* rows */
+    size_t chunk;             /* columns at a time */
+    size_t tile_rows, tile_panels;
     size_t n_steps;  /* the matrix in as many panels as a tile takes */
     size_t n_groups; /* items a block of rows */
     size_t n_blocks; /* blocks of rows */
@@ -40,14 +46,22 @@ static size_t share(size_t n, size_t n_parts, size_t part)
 /* Columns at a time: as few chunks as the kernels' chunk allows, of about one size. */
 static size_t chunk_of(const struct cpu_kernels *kernels, size_t cols)
 {
-    if (cols <= kernels->chunk)
+    const size_t unit = kernels->words ? WORD_GROUP : QUANT_BLOCK;
+    const size_t most = kernels->words ? kernels->words->chunk : kernels->chunk;
+
+    if (cols <= most)
         return cols;
-    return ceil_div(ceil_div(cols, ceil_div(cols, kernels->chunk)), QUANT_BLOCK) * QUANT_BLOCK;
+    return ceil_div(ceil_div(cols, ceil_div(cols, most)), unit) * unit;
 }
 
 size_t cpu_linear_scratch(const struct cpu_kernels *kernels, size_t cols)
 {
-    return chunk_of(kernels, cols) * PANEL_ROWS * (size_t)kernels->tile_panels;
+    const size_t panels =
+        (size_t)(kernels->words ? kernels->words->tile_panels : kernels->tile_panels);
+    const size_t floats = chunk_of(kernels, cols) * PANEL_ROWS * panels;
+    const size_t measured = (size_t)WORD_GROUP * PANEL_ROWS;
+
+    return kernels->words && floats < measured ? measured : floats;
 }
 
 /* Bytes of a panel that are wanted soon. */
@@ -76,29 +90,64 @@ static void ask_for(struct ahead *ahead, size_t n)
     ahead->size -= n;
 }
 
-/* The block's rows times a chunk of as many panels as a tile takes, up to `end`; x points at the
- * chunk of its first row. What comes next is fetched meanwhile, a share with each tile. */
-static void multiply_panels(const struct linear_job *job, size_t panel, size_t end, const float *x,
-                            size_t first_row, size_t n_rows, const float *w, size_t w_stride,
-                            size_t n_k, bool go_on, struct ahead ahead)
+/* A chunk of the columns of as many panels as a tile takes, for a block's rows. */
+struct part {
+    size_t row, n_rows; /* rows of x */
+    size_t panel, end;
+    size_t k, n_k; /* columns */
+};
+
+static const float *scales_at(const struct matrix *m, size_t panel, size_t k)
 {
-    const struct cpu_kernels *kernels = job->device->kernels;
-    const size_t x_stride = job->matrix->cols;
-    const size_t y_stride = job->matrix->rows, left = y_stride - panel * PANEL_ROWS;
-    const size_t n_tiles = ceil_div(n_rows, (size_t)kernels->tile_rows);
-    const size_t width = (end - panel) * PANEL_ROWS;
+    return m->scales + (panel * word_groups(m->cols) + k / WORD_GROUP) * PANEL_ROWS;
+}
+
+static void run_float_tile(const struct linear_job *job, const struct part *part, size_t row,
+                           int n_rows, float *y, int n_cols, const float *w, size_t w_stride)
+{
+    job->device->kernels->tile(y, job->matrix->rows, n_cols,
+                               job->x + row * job->matrix->cols + part->k, job->matrix->cols,
+                               n_rows, w, w_stride, part->n_k, part->k > 0);
+}
+
+static void run_word_tile(const struct linear_job *job, const struct part *part, size_t row,
+                          int n_rows, float *y, int n_cols, const int32_t *w, size_t w_stride)
+{
+    const struct word_rows *all = &job->x_words;
+    const size_t groups = word_groups(job->matrix->cols);
+    const struct word_rows x = {all->pairs + row * all->stride + part->k / 2,
+                                all->scales + part->k / WORD_GROUP * all->scale_stride + row,
+                                all->stride, all->scale_stride};
+    const struct word_panels panels = {w, scales_at(job->matrix, part->panel, part->k), w_stride,
+                                       groups * PANEL_ROWS};
+
+    job->device->kernels->words->tile(y, job->matrix->rows, n_cols, &x, n_rows, &panels, part->n_k,
+                                      part->k > 0);
+}
+
+/* All tiles of a part; what comes next is fetched meanwhile, a share with each tile. */
+static void multiply_panels(const struct linear_job *job, const struct part *part, const void *w,
+                            size_t w_stride, struct ahead ahead)
+{
+    const size_t y_stride = job->matrix->rows, left = y_stride - part->panel * PANEL_ROWS;
+    const size_t n_tiles = ceil_div(part->n_rows, job->tile_rows);
+    const size_t width = (part->end - part->panel) * PANEL_ROWS;
     const int n_cols = (int)(left < width ? left : width);
-    float *y = job->y + first_row * y_stride + panel * PANEL_ROWS;
     const size_t share_ahead = ceil_div(ahead.size / CACHE_LINE, n_tiles) * CACHE_LINE;
-    int rows = (int)(n_rows / n_tiles) + 1; /* of the first tiles; the others have one less */
+    int rows = (int)(part->n_rows / n_tiles) + 1; /* of the first tiles; others have one less */
+    size_t row = part->row;
 
     for (size_t t = 0; t < n_tiles; t++) {
-        if (t == n_rows % n_tiles)
+        float *y = job->y + row * y_stride + part->panel * PANEL_ROWS;
+
+        if (t == part->n_rows % n_tiles)
             rows--;
         ask_for(&ahead, share_ahead);
-        kernels->tile(y, y_stride, n_cols, x, x_stride, rows, w, w_stride, n_k, go_on);
-        y += (size_t)rows * y_stride;
-        x += (size_t)rows * x_stride;
+        if (job->device->kernels->words)
+            run_word_tile(job, part, row, rows, y, n_cols, w, w_stride);
+        else
+            run_float_tile(job, part, row, rows, y, n_cols, w, w_stride);
+        row += (size_t)rows;
     }
 }
 
@@ -112,31 +161,49 @@ static void add_bias(const struct linear_job *job, size_t panel, size_t end_pane
         job->device->kernels->add(job->y + row * cols + first, job->bias + first, end - first);
 }
 
-/* Rows [row, row + n_rows) times panels [first, end), by way of scratch. */
+/* The part's weights in the form that tiles take, in scratch or where they lie. */
+static const void *expand_part(const struct linear_job *job, const struct part *part,
+                               float *scratch, size_t *stride)
+{
+    const struct cpu_kernels *kernels = job->device->kernels;
+    const struct matrix *m = job->matrix;
+
+    *stride = job->chunk * PANEL_ROWS;
+    if (kernels->words) {
+        int32_t *pairs = (int32_t *)(void *)scratch;
+
+        *stride = ceil_div(job->chunk, 2) * PANEL_ROWS;
+        for (size_t i = part->panel; i < part->end; i++, pairs += *stride)
+            kernels->words->expand(pairs, m, scales_at(m, i, part->k), i, part->k, part->n_k);
+        return scratch;
+    }
+    if (m->dtype == DTYPE_F32) {
+        *stride = m->panel_size / sizeof(float);
+        return cpu_matrix_at(m, part->panel, part->k);
+    }
+    for (size_t i = part->panel; i < part->end; i++)
+        kernels->expand(scratch + (i - part->panel) * *stride, m, i, part->k, part->n_k);
+    return scratch;
+}
+
+/* Rows [row, row + n_rows) times panels [first, end). */
 static void multiply_block(const struct linear_job *job, size_t row, size_t n_rows, size_t first,
                            size_t end, float *scratch)
 {
     const struct matrix *m = job->matrix;
-    const size_t step = (size_t)job->device->kernels->tile_panels;
 
     for (size_t k = 0; k < m->cols; k += job->chunk) {
         const size_t n_k = m->cols - k < job->chunk ? m->cols - k : job->chunk;
-        const float *x = job->x + row * m->cols + k;
 
-        for (size_t p = first; p < end; p += step) {
-            const size_t next = p + step < end ? p + step : end;
-            const float *w = scratch;
-            size_t w_stride = job->chunk * PANEL_ROWS;
+        for (size_t p = first; p < end; p += job->tile_panels) {
+            const size_t next = p + job->tile_panels < end ? p + job->tile_panels : end;
+            const struct part part = {row, n_rows, p, next, k, n_k};
             const struct ahead ahead =
                 next < end ? chunk_bytes(job, next, k) : chunk_bytes(job, first, k + job->chunk);
+            size_t stride;
+            const void *w = expand_part(job, &part, scratch, &stride);
 
-            if (m->dtype == DTYPE_F32) {
-                w = (const float *)(const void *)cpu_matrix_at(m, p, k);
-                w_stride = m->panel_size / sizeof(float);
-            }
-            for (size_t i = p; m->dtype != DTYPE_F32 && i < next; i++)
-                job->device->kernels->expand(scratch + (i - p) * w_stride, m, i, k, n_k);
-            multiply_panels(job, p, next, x, row, n_rows, w, w_stride, n_k, k > 0, ahead);
+            multiply_panels(job, &part, w, stride, ahead);
         }
     }
 }
@@ -148,7 +215,7 @@ static void linear_item(void *context, size_t item, int thread)
     const size_t block = item / job->n_groups, group = item % job->n_groups;
     const size_t row = share(job->n, job->n_blocks, block);
     const size_t n_rows = share(job->n, job->n_blocks, block + 1) - row;
-    const size_t step = (size_t)kernels->tile_panels;
+    const size_t step = job->tile_panels;
     const size_t first = share(job->n_steps, job->n_groups, group) * step;
     const size_t last = share(job->n_steps, job->n_groups, group + 1) * step;
     const size_t end = last < job->matrix->n_panels ? last : job->matrix->n_panels;
@@ -165,19 +232,22 @@ void cpu_linear(struct device *d, float *y, const float *x, const struct matrix 
                 const float *bias, int n)
 {
     const size_t n_threads = (size_t)thread_pool_size(d->pool);
+    const struct cpu_words *words = d->kernels->words;
     struct linear_job job = {.device = d, .y = y, .x = x, .matrix = matrix, .bias = bias};
 
-    if (n <= 0)
+    if (n <= 0 || (words && !cpu_words_round(d, x, (size_t)n, matrix->cols, &job.x_words)))
         return;
     job.n = (size_t)n;
     job.chunk = chunk_of(d->kernels, matrix->cols);
+    job.tile_rows = (size_t)(words ? words->tile_rows : d->kernels->tile_rows);
+    job.tile_panels = (size_t)(words ? words->tile_panels : d->kernels->tile_panels);
     /* a multiple of the threads, so that equally fast ones are done together */
-    job.n_steps = ceil_div(matrix->n_panels, (size_t)d->kernels->tile_panels);
+    job.n_steps = ceil_div(matrix->n_panels, job.tile_panels);
     job.n_groups = ceil_div(matrix->n_panels, n_threads * MAX_GROUP) * n_threads;
     if (job.n_groups < n_threads * ITEMS_PER_THREAD)
         job.n_groups = n_threads * ITEMS_PER_THREAD;
     if (job.n_groups > job.n_steps)
         job.n_groups = job.n_steps;
-    job.n_blocks = ceil_div(job.n, LINEAR_ROWS);
+    job.n_blocks = ceil_div(job.n, words ? WORD_ROWS : LINEAR_ROWS);
     thread_pool_for(d->pool, job.n_groups * job.n_blocks, linear_item, &job);
 }

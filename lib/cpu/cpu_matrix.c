@@ -205,6 +205,7 @@ void cpu_matrix_free(struct matrix *matrix)
     if (!matrix)
         return;
     free(matrix->data);
+    free(matrix->scales);
     free(matrix);
 }
 

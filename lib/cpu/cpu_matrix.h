@@ -30,6 +30,7 @@ struct matrix {
     size_t n_panels;
     size_t panel_size; /* bytes; a multiple of 32 */
     uint8_t *data;     /* [n_panels][panel_size], ours, aligned to 64 */
+    float *scales;     /* see cpu_words.h, [n_panels][groups][16]; NULL for sets without words */
 };
 
 /* Packs a view, the pool's threads sharing the panels; row i is the view's row row_order[i] (NULL:

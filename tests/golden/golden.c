@@ -18,7 +18,7 @@
 #include "model/encoder.h"
 #include "tests/golden/tiny.h"
 
-const char *const golden_kernels[GOLDEN_N_KERNELS] = {"scalar", "avx2"};
+const char *const golden_kernels[GOLDEN_N_KERNELS] = {"scalar", "avx2", "avx512", "avx512-vnni"};
 
 _Noreturn static void die(const char *place, const char *why)
 {

@@ -37,7 +37,8 @@ const char *golden_model(const char *folder, struct buf *path);
 /* The first n lines of a file of $MEDRAT_DATA as an array; skips the program if it is not there. */
 json_t *golden_data(const char *file, size_t n);
 
-/* A CPU device on one kernel set ("scalar", "avx2"). False: this CPU cannot; TAP hears of it. */
+/* A CPU device on one kernel set ("scalar", "avx2", ...). False: this CPU cannot; TAP hears of it.
+ */
 struct golden_device {
     const struct backend *backend;
     struct device *device;
@@ -57,7 +58,7 @@ bool golden_engine_open(struct golden_engine *e, const char *kernels, const char
 void golden_engine_close(struct golden_engine *e);
 
 /* The kernel sets that golden tests run on, the oracle first. */
-enum { GOLDEN_N_KERNELS = 2 };
+enum { GOLDEN_N_KERNELS = 4 };
 extern const char *const golden_kernels[GOLDEN_N_KERNELS];
 
 /* A new empty folder with the small models (tiny.h), and its removal. */

@@ -63,6 +63,15 @@ static inline int op_sets(const char *names[OP_MAX_SETS])
     return n;
 }
 
+/* The set's linear layers round to 16 bits: cpu/cpu_words.h. */
+static inline bool op_rounds(const char *set)
+{
+    struct status status = {0};
+    const struct cpu_kernels *kernels = cpu_kernels_pick(set, &status);
+
+    return kernels && kernels->words;
+}
+
 /* n host floats on the device; freed by op->free. */
 static inline float *op_upload(const struct op_device *d, const float *x, size_t n)
 {

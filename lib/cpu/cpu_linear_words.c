@@ -1,0 +1,92 @@
+/* What a linear layer of 16-bit numbers needs beside its product: x rounded, once for all panels,
+ * and the scales of a matrix. */
+#include <stdlib.h>
+
+#include "base/checked.h"
+#include "cpu/cpu_device.h"
+
+/* Floats below which a loop of the threads costs more than it saves. */
+enum { ALONE_FLOATS = 8192 };
+
+struct words_job {
+    const struct device *device;
+    const float *x;
+    int32_t *pairs;
+    float *scales;
+    size_t cols, n, rows_an_item;
+    struct matrix *matrix;
+};
+
+static size_t pairs_of(size_t cols)
+{
+    return (cols + 15) / 16 * 8;
+}
+
+static void round_item(void *context, size_t item, int thread)
+{
+    const struct words_job *job = context;
+    const size_t first = item * job->rows_an_item, left = job->n - first;
+    const size_t end = first + (left < job->rows_an_item ? left : job->rows_an_item);
+
+    (void)thread;
+    for (size_t i = first; i < end; i++)
+        job->device->kernels->words->round(job->pairs + i * pairs_of(job->cols), job->scales + i,
+                                           job->n, job->x + i * job->cols, job->cols);
+}
+
+/* 4-byte things; what was in them is lost when they grow. */
+static bool reserve(struct cpu_scratch *s, size_t n)
+{
+    size_t size;
+
+    if (n <= s->cap)
+        return true;
+    free(s->memory);
+    s->cap = 0;
+    s->memory = checked_mul(n, 4, &size) ? aligned_alloc(64, (size + 63) / 64 * 64) : NULL;
+    if (s->memory)
+        s->cap = n;
+    return s->cap > 0;
+}
+
+bool cpu_words_round(struct device *d, const float *x, size_t n, size_t cols,
+                     struct word_rows *rows)
+{
+    const size_t stride = pairs_of(cols), groups = word_groups(cols);
+    struct words_job job = {.device = d, .x = x, .cols = cols, .n = n, .rows_an_item = n};
+    size_t n_pairs, n_scales;
+
+    if (!checked_mul(n, stride, &n_pairs) || !checked_mul(n, groups, &n_scales) ||
+        !reserve(&d->pairs, n_pairs) || !reserve(&d->pair_scales, n_scales)) {
+        cpu_device_fail(d, STATUS_MEMORY, "no memory for the rounded rows of a batch");
+        return false;
+    }
+    job.pairs = d->pairs.memory;
+    job.scales = d->pair_scales.memory;
+    if (n * cols > ALONE_FLOATS)
+        job.rows_an_item = ALONE_FLOATS / 2 / cols + 1;
+    thread_pool_for(d->pool, n / job.rows_an_item + (n % job.rows_an_item > 0), round_item, &job);
+    *rows = (struct word_rows){job.pairs, job.scales, stride, n};
+    return true;
+}
+
+static void measure_item(void *context, size_t item, int thread)
+{
+    const struct words_job *job = context;
+    struct matrix *m = job->matrix;
+
+    job->device->kernels->words->measure(m->scales + item * word_groups(m->cols) * PANEL_ROWS, m,
+                                         item, job->device->scratch[thread]);
+}
+
+bool cpu_words_measure(struct device *d, struct matrix *matrix, struct status *status)
+{
+    struct words_job job = {.device = d, .matrix = matrix};
+    const size_t n = matrix->n_panels * word_groups(matrix->cols) * PANEL_ROWS;
+
+    matrix->scales = malloc(n * sizeof(*matrix->scales));
+    if (!matrix->scales)
+        return status_fail(status, STATUS_MEMORY, "cannot have %zu bytes", n * sizeof(float));
+    thread_pool_for(d->pool, matrix->n_panels, measure_item, &job);
+    return true;
+}

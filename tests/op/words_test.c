@@ -1,0 +1,178 @@
+/* Products of 16-bit numbers at the edges: sums that nearly overflow, sizes at either end of what a
+ * float holds, and what is not finite. On every set that rounds. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/op/op_device.h"
+#include "tests/op/op_weights.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+enum { COLS = 416, ROWS = 33, N = 13 };
+
+static const char *set;
+
+/* y [N][ROWS] = x [N][COLS] W^T */
+static void multiply(float *got, const float *x, const struct tensor_view *w)
+{
+    struct op_device d = op_device_open(set, 2);
+    struct status status = {0};
+    struct matrix *m = d.op->upload(d.device, w, NULL, &status);
+    float *on_x = op_upload(&d, x, (size_t)N * COLS), *y = op_guarded(&d, NULL, (size_t)N * ROWS);
+
+    op_need(m != NULL, "matrix", &status);
+    d.op->linear(d.device, y, on_x, m, NULL, N);
+    assert_true(op_take(&d, got, y, (size_t)N * ROWS));
+    d.op->free(d.device, on_x);
+    d.op->free_matrix(d.device, m);
+    op_device_close(&d);
+}
+
+static struct tensor_view floats(const float *w)
+{
+    return (struct tensor_view){DTYPE_F32, ROWS, COLS, (const uint8_t *)w,
+                                (size_t)ROWS * COLS * sizeof(*w)};
+}
+
+/* Of both signs in blocks, or one: the sum of a group is as large as its norms allow. */
+static float signed_one(size_t k, int pattern)
+{
+    return pattern == 0 ? 1.0f : pattern == 1 ? -1.0f : (k / 32) % 2 ? 1.0f : -1.0f;
+}
+
+static void sums_of_equal_numbers_do_not_overflow(void **state)
+{
+    static const float sizes[] = {1, 3e-5f, 7e4f, 1e-17f, 1e17f, 1e-12f, 3e18f};
+    static float x[N * COLS], w[ROWS * COLS], got[N * ROWS];
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(sizes); i++) {
+        for (int pattern = 0; pattern < 9; pattern++) {
+            for (size_t k = 0; k < LENGTH(x); k++)
+                x[k] = sizes[i] * signed_one(k % COLS, pattern / 3);
+            for (size_t k = 0; k < LENGTH(w); k++)
+                w[k] = signed_one(k % COLS, pattern % 3);
+            const struct tensor_view view = floats(w);
+            double want = 0;
+
+            for (size_t k = 0; k < COLS; k++)
+                want += (double)x[k] * (double)w[k];
+            multiply(got, x, &view);
+            for (size_t k = 0; k < LENGTH(got); k++)
+                assert_true(fabs((double)got[k] - want) <=
+                            3e-4 * fmax(fabs(want), (double)sizes[i] * COLS / 8));
+        }
+    }
+}
+
+/* All bytes alike, so that every q is at one end of its range. */
+static void blocks_at_the_ends_of_their_range_do_not_overflow(void **state)
+{
+    static const enum dtype dtypes[] = {DTYPE_Q4_0, DTYPE_Q4_1, DTYPE_Q8_0};
+    static const uint8_t bytes[] = {0x00, 0xFF, 0x80, 0x7F, 0x0F, 0xF0, 0x11};
+    static float x[N * COLS], got[N * ROWS];
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(dtypes) * LENGTH(bytes); i++) {
+        const enum dtype dtype = dtypes[i / LENGTH(bytes)];
+        const struct tensor_view w = op_weights(dtype, ROWS, COLS, 1);
+        const size_t block = dtype_block_bytes(dtype), head = dtype == DTYPE_Q4_1 ? 4 : 2;
+
+        for (size_t at = 0; at < w.size; at += block)
+            memset((uint8_t *)(uintptr_t)w.data + at + head, bytes[i % LENGTH(bytes)],
+                   block - head);
+        for (size_t k = 0; k < LENGTH(x); k++)
+            x[k] = op_weight(&w, 0, k % COLS); /* like a weight row: the largest sum */
+        multiply(got, x, &w);
+        for (size_t r = 0; r < ROWS; r++) {
+            double want = 0, size = 0;
+
+            for (size_t k = 0; k < COLS; k++) {
+                const double product = (double)x[k] * (double)op_weight(&w, r, k);
+
+                want += product;
+                size += fabs(product);
+            }
+            /* a block whose numbers are small beside its factor is rounded in its units */
+            assert_true(fabs((double)got[r] - want) <= 4e-3 * size + 1e-6);
+        }
+        free((void *)(uintptr_t)w.data);
+    }
+}
+
+static void zeros_and_what_is_next_to_them_give_next_to_nothing(void **state)
+{
+    static const float sizes[] = {0, 1e-45f, 1e-40f, -1e-38f, 1e-37f, -0.0f};
+    static float x[N * COLS], w[ROWS * COLS], got[N * ROWS];
+    const struct tensor_view view = floats(w);
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(sizes); i++) {
+        for (int side = 0; side < 2; side++) {
+            for (size_t k = 0; k < LENGTH(x); k++)
+                x[k] = side ? 1 : sizes[i];
+            for (size_t k = 0; k < LENGTH(w); k++)
+                w[k] = side ? sizes[i] : 1;
+            multiply(got, x, &view);
+            for (size_t k = 0; k < LENGTH(got); k++)
+                assert_true(fabs((double)got[k]) <= 500 * fabs((double)sizes[i]));
+        }
+    }
+}
+
+/* In x one row's results are not finite, in W one column's; the others are as ever. */
+static void what_is_not_finite_stays_where_it_was(void **state)
+{
+    static const float values[] = {NAN, INFINITY, -INFINITY};
+    float *x = op_random(1, (size_t)N * COLS, 1), *w = op_random(2, (size_t)ROWS * COLS, 1);
+    static float good[N * ROWS], got[N * ROWS];
+    const struct tensor_view view = floats(w);
+
+    (void)state;
+    multiply(good, x, &view);
+    for (size_t i = 0; i < LENGTH(values); i++) {
+        for (int side = 0; side < 2; side++) {
+            float *at = side ? &w[5 * COLS + 77] : &x[5 * COLS + 77];
+            const float before = *at;
+
+            *at = values[i];
+            multiply(got, x, &view);
+            *at = before;
+            for (size_t r = 0; r < N; r++) {
+                for (size_t c = 0; c < ROWS; c++) {
+                    if ((side ? c : r) == 5)
+                        assert_false(isfinite(got[r * ROWS + c]) != 0);
+                    else
+                        assert_true(got[r * ROWS + c] == good[r * ROWS + c]);
+                }
+            }
+        }
+    }
+    free(x);
+    free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sums_of_equal_numbers_do_not_overflow),
+        cmocka_unit_test(blocks_at_the_ends_of_their_range_do_not_overflow),
+        cmocka_unit_test(zeros_and_what_is_next_to_them_give_next_to_nothing),
+        cmocka_unit_test(what_is_not_finite_stays_where_it_was),
+    };
+    const char *sets[OP_MAX_SETS];
+    const int n_sets = op_sets(sets);
+
+    for (int i = 0; i < n_sets && !set; i++)
+        set = op_rounds(sets[i]) ? sets[i] : NULL;
+    if (!set) {
+        printf("1..0 # SKIP no set of this CPU multiplies 16-bit numbers\n");
+        return 0;
+    }
+    return cmocka_run_group_tests_name("words", tests, NULL, NULL);
+}
