@@ -1,5 +1,6 @@
 /* How fast whole models are, as JSON lines: tokens a second, and the arithmetic of their linear
- * layers as a share of the multiply-add peak probed in the same run, before and after each case.
+ * layers as a share of the peaks probed in the same run, before and after each case: of float
+ * multiply-adds, and of products of 16-bit numbers where the machine has them.
  *
  *   bench_model LANGUAGE_MODEL ENCODER TEXTS THREADS
  *
@@ -42,12 +43,12 @@ static double now(void)
     return probe_clock(CLOCK_MONOTONIC);
 }
 
-static double peak_gflops(void)
+static double peak_gflops(thread_pool_run *probe)
 {
     double best = 1e9;
 
     for (int i = 0; i < 20; i++) {
-        const double seconds = probe_seconds(&bench.probe, probe_multiply_item);
+        const double seconds = probe_seconds(&bench.probe, probe);
 
         best = seconds < best ? seconds : best;
     }
@@ -56,18 +57,33 @@ static double peak_gflops(void)
 
 /* What a case did in its best round. */
 struct result {
-    double tokens, seconds, peak;
+    double tokens, seconds, peak, peak16;
 };
+
+static void probe_peaks(struct result *r)
+{
+    const double peak = peak_gflops(probe_multiply_item);
+    const double peak16 = peak_gflops(probe_words_item);
+
+    r->peak = peak > r->peak ? peak : r->peak;
+    r->peak16 = peak16 > r->peak16 ? peak16 : r->peak16;
+}
+
+static struct result begin_result(void)
+{
+    struct result r = {0};
+
+    probe_peaks(&r);
+    return r;
+}
 
 static void keep_best(struct result *best, double tokens, double seconds)
 {
-    const double peak = peak_gflops();
-
     if (best->seconds == 0.0 || tokens / seconds > best->tokens / best->seconds) {
         best->tokens = tokens;
         best->seconds = seconds;
     }
-    best->peak = peak > best->peak ? peak : best->peak;
+    probe_peaks(best);
 }
 
 static void print_result(const char *what, int sequences, const struct result *r,
@@ -76,9 +92,13 @@ static void print_result(const char *what, int sequences, const struct result *r
     const double gflops = flops_a_token * r->tokens / r->seconds * 1e-9;
 
     printf("{\"bench\":\"%s\",\"sequences\":%d,\"device\":\"%s\",\"tokens_per_s\":%.1f,"
-           "\"gflops\":%.1f,\"peak_gflops\":%.1f,\"share\":%.3f}\n",
+           "\"gflops\":%.1f,\"f32_peak_gflops\":%.1f,\"share_of_f32\":%.3f",
            what, sequences, bench.backend->describe(bench.device), r->tokens / r->seconds, gflops,
            r->peak, gflops / r->peak);
+    if (r->peak16 > 0)
+        printf(",\"peak_16_bit_gflops\":%.1f,\"share_of_16_bit\":%.3f", r->peak16,
+               gflops / r->peak16);
+    printf("}\n");
     fflush(stdout);
 }
 
@@ -137,7 +157,7 @@ static struct scheduler *open_scheduler(const struct model *model, int slots, bo
 static void bench_score(const struct model *model)
 {
     struct scheduler *scheduler = open_scheduler(model, SCORE_TEXTS, false);
-    struct result best = {.peak = peak_gflops()};
+    struct result best = begin_result();
     int32_t ids[SCORE_TOKENS];
     struct status status;
 
@@ -161,7 +181,7 @@ static void bench_score(const struct model *model)
 static void bench_decode(const struct model *model, int sequences)
 {
     struct scheduler *scheduler = open_scheduler(model, sequences, false);
-    struct result best = {.peak = peak_gflops()};
+    struct result best = begin_result();
     int32_t ids[PROMPT];
     struct status status;
 
@@ -270,7 +290,7 @@ static void bench_embed(const char *path, const char *texts_path)
                                   .n_kv_heads = 12,
                                   .head_dim = 32,
                                   .ffn_dim = 1536};
-    struct result best = {.peak = peak_gflops()};
+    struct result best = begin_result();
     static struct text texts[MAX_TEXTS];
     static int32_t n_tokens[MAX_TEXTS];
     struct mapped_file file;

@@ -3,9 +3,10 @@
  *
  *   bench_ops [THREADS [OPERATION]]
  *
- * linear: gflops and their share of the probed multiply-add peak; for few rows what counts is
- * gbytes, the weights' bytes a second, and its share of a streaming read. The others: microseconds,
- * and gbytes of operands. */
+ * linear: gflops and their shares of the probed peaks of float multiply-adds (share_of_f32) and of
+ * products of 16-bit numbers (share_of_16_bit, where the machine has them); for few rows what
+ * counts is gbytes, the weights' bytes a second, and its share of a streaming read. The others:
+ * microseconds, and gbytes of operands. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,8 @@ static struct bench {
 
 /* Runs something again and again, a probe beside each run; the best of both. */
 struct timing {
-    double seconds, peak; /* peak: gflops, or gbytes of a read */
+    double seconds, peak; /* peak: gflops of floats, or gbytes of a read */
+    double peak16;        /* gflops of 16-bit numbers; 0: none */
 };
 
 typedef void bench_run(void *context);
@@ -39,7 +41,7 @@ static struct timing time_it(bench_run *run, void *context, bool read)
 {
     thread_pool_run *probe = read ? probe_read_item : probe_multiply_item;
     const double end = probe_clock(CLOCK_MONOTONIC) + seconds_a_case;
-    double best = 1e9, best_probe = 1e9;
+    double best = 1e9, best_probe = 1e9, best16 = 1e9, peak16 = 0;
 
     for (int i = 0; i < 5 || (probe_clock(CLOCK_MONOTONIC) < end && i < 1000); i++) {
         const double probed = probe_seconds(&bench.probe, probe);
@@ -50,9 +52,27 @@ static struct timing time_it(bench_run *run, void *context, bool read)
         taken = probe_clock(bench.probe.clock) - start;
         best = taken < best ? taken : best;
         best_probe = probed < best_probe ? probed : best_probe;
+        if (!read) {
+            const double words = probe_seconds(&bench.probe, probe_words_item);
+
+            best16 = words < best16 ? words : best16;
+            peak16 = probe_gflops(&bench.probe, best16);
+        }
     }
-    return (struct timing){best, read ? probe_gbytes(&bench.probe, best_probe)
-                                      : probe_gflops(&bench.probe, best_probe)};
+    if (read)
+        return (struct timing){best, probe_gbytes(&bench.probe, best_probe), 0};
+    probe_seconds(&bench.probe, probe_multiply_item); /* counts its operations again */
+    return (struct timing){best, probe_gflops(&bench.probe, best_probe), peak16};
+}
+
+/* ,"gflops":..., its peaks, and a closing brace */
+static void print_gflops(double gflops, const struct timing *t)
+{
+    printf(",\"gflops\":%.1f,\"f32_peak_gflops\":%.1f,\"share_of_f32\":%.3f", gflops, t->peak,
+           gflops / t->peak);
+    if (t->peak16 > 0)
+        printf(",\"peak_16_bit_gflops\":%.1f,\"share_of_16_bit\":%.3f", t->peak16,
+               gflops / t->peak16);
 }
 
 static void begin_line(const char *op)
@@ -75,7 +95,7 @@ static void run_linear(void *context)
 
 static void bench_linear(enum dtype dtype, size_t rows, size_t cols)
 {
-    static const int counts[] = {1, 2, 3, 4, 6, 8, 16, 32, 64, 512};
+    static const int counts[] = {1, 2, 4, 8, 16, 32, 64, 512};
     const struct tensor_view view = op_weights(dtype, rows, cols, 1);
     struct op_device d = {bench.op, bench.device, bench.kernels};
     float *x = op_random(2, 512 * cols, 1);
@@ -92,11 +112,11 @@ static void bench_linear(enum dtype dtype, size_t rows, size_t cols)
         c.n = counts[i];
         t = time_it(run_linear, &c, false);
         begin_line("linear");
-        printf(",\"dtype\":\"%s\",\"shape\":[%zu,%zu],\"rows\":%d,\"us\":%.1f,\"gflops\":%.1f,"
-               "\"peak_gflops\":%.1f,\"share\":%.3f,\"gbytes\":%.1f}\n",
-               dtype_name(dtype), rows, cols, c.n, t.seconds * 1e6, operations / t.seconds * 1e-9,
-               t.peak, operations / t.seconds * 1e-9 / t.peak,
+        printf(",\"dtype\":\"%s\",\"shape\":[%zu,%zu],\"rows\":%d,\"us\":%.1f,\"gbytes\":%.1f",
+               dtype_name(dtype), rows, cols, c.n, t.seconds * 1e6,
                (double)view.size / t.seconds * 1e-9);
+        print_gflops(operations / t.seconds * 1e-9, &t);
+        printf("}\n");
         fflush(stdout);
     }
     bench.op->free(bench.device, c.x);
@@ -175,8 +195,8 @@ static void bench_small(const char *name, bench_run *run, int n, int dim)
         c.positions[i] = i;
     t = time_it(run, &c, false);
     begin_line(name);
-    printf(",\"rows\":%d,\"dim\":%d,\"us\":%.2f,\"ns_an_element\":%.3f,\"peak_gflops\":%.1f}\n", n,
-           dim, t.seconds * 1e6, t.seconds * 1e9 / (double)count, t.peak);
+    printf(",\"rows\":%d,\"dim\":%d,\"us\":%.2f,\"ns_an_element\":%.3f,\"f32_peak_gflops\":%.1f}\n",
+           n, dim, t.seconds * 1e6, t.seconds * 1e9 / (double)count, t.peak);
     fflush(stdout);
     bench.op->free(bench.device, c.x);
     bench.op->free(bench.device, c.y);
@@ -230,10 +250,10 @@ static void bench_attention(int n_sequences, int n, int cached)
            t.seconds * 1e6);
     t = time_it(run_attention, &c, false);
     begin_line("attention");
-    printf(",\"sequences\":%d,\"rows\":%d,\"cached\":%d,\"us\":%.2f,\"gflops\":%.1f,"
-           "\"peak_gflops\":%.1f,\"share\":%.3f}\n",
-           n_sequences, n_sequences * n, cached, t.seconds * 1e6, flops / t.seconds * 1e-9, t.peak,
-           flops / t.seconds * 1e-9 / t.peak);
+    printf(",\"sequences\":%d,\"rows\":%d,\"cached\":%d,\"us\":%.2f", n_sequences, n_sequences * n,
+           cached, t.seconds * 1e6);
+    print_gflops(flops / t.seconds * 1e-9, &t);
+    printf("}\n");
     fflush(stdout);
     kv_cache_close(c.kv);
     bench.op->free(bench.device, c.x);
@@ -253,7 +273,8 @@ static void bench_machine(void)
     const struct timing read = time_it(run_nothing, NULL, true);
 
     begin_line("probe");
-    printf(",\"peak_gflops\":%.1f,\"read_gbytes\":%.1f}\n", multiply.peak, read.peak);
+    printf(",\"f32_peak_gflops\":%.1f,\"peak_16_bit_gflops\":%.1f,\"read_gbytes\":%.1f}\n",
+           multiply.peak, multiply.peak16, read.peak);
     fflush(stdout);
 }
 
