@@ -123,9 +123,9 @@ static void set_spellings(struct tokenizer *t, const struct added_token *tokens,
 /* Those that are looked for in the text as it came, or in the normalised text: special ones first,
  * as the library orders them. */
 static bool index_added(struct tokenizer *t, const struct tokenizer_json *json, bool normalized,
-                        struct status *status)
+                        const struct added_token *extra, size_t n_extra, struct status *status)
 {
-    struct added_token *tokens = memory_zeroed(json->n_added + 1, sizeof(*tokens));
+    struct added_token *tokens = memory_zeroed(json->n_added + n_extra + 1, sizeof(*tokens));
     struct buf *contents = memory_zeroed(json->n_added + 1, sizeof(*contents));
     struct normalizer_scratch scratch = {0};
     size_t n = 0;
@@ -151,7 +151,9 @@ static bool index_added(struct tokenizer *t, const struct tokenizer_json *json, 
                                              (from->rstrip ? ADDED_RSTRIP : 0u)};
         n++;
     }
-    ok = ok && added_tokens_init(normalized ? &t->normalized : &t->added, tokens, n, status);
+    memcpy(tokens + n, extra, n_extra * sizeof(*tokens));
+    ok = ok &&
+         added_tokens_init(normalized ? &t->normalized : &t->added, tokens, n + n_extra, status);
     if (ok && normalized && n > 0)
         set_spellings(t, tokens, contents, n);
     for (size_t i = 0; i < n; i++)
@@ -162,12 +164,42 @@ static bool index_added(struct tokenizer *t, const struct tokenizer_json *json, 
     return ok || status_context(status, "added_tokens");
 }
 
-static bool add_added(struct tokenizer *t, const struct tokenizer_json *json, struct status *status)
+/* transformers makes special what tokenizer_config.json names so. What is a piece of the vocabulary
+ * and no added token goes to extra; what is neither would get an id that no model has. */
+static bool add_specials(struct tokenizer *t, const struct tokenizer_config *config,
+                         struct added_token extra[N_SPECIAL], size_t *n_extra,
+                         struct status *status)
 {
+    *n_extra = 0;
+    for (int i = 0; i < N_SPECIAL; i++) {
+        const char *name = config->special[i];
+        const int32_t id = name ? vocab_find(&t->vocab, text_of(name)) : -1;
+
+        if (name && id < 0)
+            return status_fail(status, STATUS_CONFIG,
+                               "the token '%.40s' that tokenizer_config.json names is not there",
+                               name);
+        if (id < 0)
+            continue;
+        if (!(t->roles[id] & TOKEN_ADDED))
+            extra[(*n_extra)++] = (struct added_token){t->vocab.pieces[id], id, 0};
+        t->roles[id] |= TOKEN_ADDED | TOKEN_CONTROL;
+    }
+    return true;
+}
+
+static bool add_added(struct tokenizer *t, const struct tokenizer_json *json,
+                      const struct tokenizer_config *config, struct status *status)
+{
+    struct added_token extra[N_SPECIAL];
+    size_t n_extra;
+
     for (size_t i = 0; i < json->n_added; i++)
         t->roles[json->added[i].id] =
             json->added[i].special ? TOKEN_ADDED | TOKEN_CONTROL : TOKEN_ADDED;
-    return index_added(t, json, false, status) && index_added(t, json, true, status);
+    return add_specials(t, config, extra, &n_extra, status) &&
+           index_added(t, json, false, extra, n_extra, status) &&
+           index_added(t, json, true, extra, 0, status);
 }
 
 static void set_frame(struct token_frame *frame, const struct tokenizer_json_frame *from)
@@ -184,49 +216,12 @@ static void set_frame(struct token_frame *frame, const struct tokenizer_json_fra
     }
 }
 
-/* The id of a special token that the configuration names; -1 and a status if it has none. */
-static int32_t find_special(const struct tokenizer *t, const struct tokenizer_config *config,
-                            enum tokenizer_config_special which)
+/* transformers ignores add_bos_token and add_eos_token where there is a tokenizer.json: its own
+ * post_processor counts. */
+static void set_frames(struct tokenizer *t, const struct tokenizer_json *json)
 {
-    return config->special[which] ? vocab_find(&t->vocab, text_of(config->special[which])) : -1;
-}
-
-/* [BOS] A [EOS], [BOS] A [EOS] [BOS] B [EOS], as transformers builds it where tokenizer_config.json
- * says whether there is a BOS or an EOS. */
-static bool set_generation_frames(struct tokenizer *t, const struct tokenizer_config *config,
-                                  struct status *status)
-{
-    const bool add_bos = config->add_bos_token.value && config->special[SPECIAL_BOS];
-    const bool add_eos = config->add_eos_token.value && config->special[SPECIAL_EOS];
-    const int32_t bos = add_bos ? find_special(t, config, SPECIAL_BOS) : -1;
-    const int32_t eos = add_eos ? find_special(t, config, SPECIAL_EOS) : -1;
-
-    if ((add_bos && bos < 0) || (add_eos && eos < 0))
-        return status_fail(status, STATUS_CONFIG,
-                           "the %s that tokenizer_config.json adds is not in the vocabulary",
-                           bos < 0 && add_bos ? "bos_token" : "eos_token");
-    tokenizer_set_ends(t, bos, eos);
-    token_frame_release(&t->pair);
-    for (int32_t type = 0; type < 2; type++) {
-        if (add_bos)
-            token_frame_add(&t->pair, bos, type);
-        token_frame_add(&t->pair, type == 0 ? TOKEN_FRAME_A : TOKEN_FRAME_B, type);
-        if (add_eos)
-            token_frame_add(&t->pair, eos, type);
-    }
-    return true;
-}
-
-static bool set_frames(struct tokenizer *t, const struct tokenizer_json *json,
-                       const struct tokenizer_config *config, struct status *status)
-{
-    const bool fixed = tokenizer_config_is_bert(config) || tokenizer_config_is_roberta(config);
-
     set_frame(&t->single, &json->single);
     set_frame(&t->pair, &json->pair);
-    if (!fixed && (config->add_bos_token.found || config->add_eos_token.found))
-        return set_generation_frames(t, config, status);
-    return true;
 }
 
 /* What every model has. */
@@ -234,9 +229,9 @@ static bool add_common(struct tokenizer *t, const struct tokenizer_json *json,
                        const struct tokenizer_config *config, struct status *status)
 {
     if (!tokenizer_set_vocab(t, json->pieces, json->n_pieces, status) ||
-        !add_normalizers(t, json, config, status) || !add_added(t, json, status) ||
-        !set_frames(t, json, config, status))
+        !add_normalizers(t, json, config, status) || !add_added(t, json, config, status))
         return false;
+    set_frames(t, json);
     buf_append_text(&t->chat_template, buf_text(&config->chat_template));
     return true;
 }

@@ -10,10 +10,12 @@ NAME.hard.hash  the hash of its ids, and that of what they decode to, for each h
                 tokens/hard.jsonl, then those of texts.json
 steps.jsonl     variants: members to put into bytes.json, and texts with their ids
 pairs.jsonl     pairs: ids, types, cut or not
+configs.jsonl   what transformers makes of a folder with the tokenizer and a tokenizer_config.json
 """
 
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers
@@ -441,6 +443,70 @@ def pair_rows(made):
         tokenizer.no_truncation()
 
 
+LLAMA_ENDS = {"bos_token": "<|begin_of_text|>", "eos_token": "<|end_of_text|>"}
+ROBERTA_ENDS = {
+    "bos_token": "<s>",
+    "eos_token": "</s>",
+    "cls_token": "<s>",
+    "sep_token": "</s>",
+    "unk_token": "<unk>",
+    "pad_token": "<pad>",
+    "mask_token": {"__type": "AddedToken", "content": "<mask>", "lstrip": True, "rstrip": False,
+                   "single_word": False, "normalized": False, "special": True},
+}
+CONFIGS = (
+    ("llama3", {"tokenizer_class": "PreTrainedTokenizerFast", **LLAMA_ENDS}),
+    ("llama3", {"tokenizer_class": "TokenizersBackend", "add_bos_token": False, **LLAMA_ENDS}),
+    ("llama3", {"tokenizer_class": "TokenizersBackend", "add_eos_token": True, **LLAMA_ENDS}),
+    (
+        "llama3",
+        {"tokenizer_class": "TokenizersBackend", "add_bos_token": True, "add_eos_token": True}
+        | LLAMA_ENDS,
+    ),
+    ("smollm", {"tokenizer_class": "TokenizersBackend", "bos_token": "<|im_start|>",
+                "eos_token": "<|im_end|>", "add_bos_token": True}),
+    ("smollm", {"tokenizer_class": "TokenizersBackend", "bos_token": "he", "eos_token": "ing"}),
+    ("roberta", {"tokenizer_class": "TokenizersBackend", "mask_token": "<mask>"}),
+    ("qwen2", {"tokenizer_class": "TokenizersBackend", "eos_token": "<think>",
+               "pad_token": "caf\u00e9"}),
+    ("gpt2", {"tokenizer_class": "GPT2Tokenizer"}),
+    ("gpt2", {"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": True}),
+    ("roberta", {"tokenizer_class": "RobertaTokenizer", **ROBERTA_ENDS}),
+    ("roberta", {"tokenizer_class": "RobertaTokenizerFast", "add_prefix_space": True}
+     | ROBERTA_ENDS),
+    ("bert_cased", {"tokenizer_class": "BertTokenizer", "do_lower_case": False}),
+    ("bert_cased", {"tokenizer_class": "BertTokenizer", "do_lower_case": True}),
+    ("bert_cased", {"tokenizer_class": "BertTokenizerFast"}),
+    ("bert_cased", {"tokenizer_class": "BertTokenizer", "do_lower_case": False,
+                    "strip_accents": True, "tokenize_chinese_chars": False}),
+)
+CONFIG_TEXTS = (
+    "",
+    "Which patients need Anticoagulation?",
+    " caf\u00e9 \u4e2d\u6587 x",
+    "a <mask> b</s> <|eot_id|> [SEP] [MASK] <|endoftext|> c",
+    "the thing, breathing: <think>cafe\u0301</think>",
+)
+
+
+def config_rows(out):
+    """A class that transformers builds anew has no added tokens that are not special."""
+    from transformers import AutoTokenizer
+
+    for name, config in CONFIGS:
+        tree = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "tokenizer.json").write_text(json.dumps(tree), encoding="utf-8")
+            Path(folder, "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+            tokenizer = AutoTokenizer.from_pretrained(folder)
+            yield {
+                "tokenizer": name,
+                "config": config,
+                "texts": CONFIG_TEXTS,
+                "ids": [tokenizer(text)["input_ids"] for text in CONFIG_TEXTS],
+            }
+
+
 def main():
     data, out = Path(sys.argv[1]), Path(sys.argv[2])
     out.mkdir(exist_ok=True)
@@ -463,6 +529,7 @@ def main():
     (out / "texts.json").write_text(json.dumps(list(flag_texts())) + "\n", encoding="ascii")
     write_jsonl(out / "steps.jsonl", list(step_rows()))
     write_jsonl(out / "pairs.jsonl", list(pair_rows(made)))
+    write_jsonl(out / "configs.jsonl", list(config_rows(out)))
 
 
 if __name__ == "__main__":

@@ -288,6 +288,60 @@ static void pairs_and_their_truncation_agree(void **state)
     json_decref(rows);
 }
 
+/* A folder with the tokenizer of the row and its tokenizer_config.json. */
+static struct tokenizer *open_configured(const char *folder, const json_t *row)
+{
+    char *config = json_dumps(json_object_get(row, "config"), 0);
+    struct buf path = {0};
+    struct status status = {0};
+    struct tokenizer *tokenizer;
+    json_t *tree;
+
+    buf_printf(&path, FOLDER "%s.json", golden_text(row, "tokenizer").ptr);
+    tree = json_load_file(path.data, 0, NULL);
+    assert_non_null(tree);
+    buf_reset(&path);
+    buf_printf(&path, "%s/tokenizer.json", folder);
+    assert_int_equal(json_dump_file(tree, path.data, 0), 0);
+    write_text(folder, "tokenizer_config.json", config);
+    tokenizer = tokenizer_open(folder, &status);
+    if (!tokenizer)
+        fail_msg("%s", status.message);
+    remove_file(folder, "tokenizer.json");
+    remove_file(folder, "tokenizer_config.json");
+    json_decref(tree);
+    buf_release(&path);
+    free(config);
+    return tokenizer;
+}
+
+static void the_configuration_counts_as_in_transformers(void **state)
+{
+    json_t *rows = golden_rows("tokenizers/configs.jsonl");
+    const json_t *row, *text;
+    char folder[64];
+    size_t i, k;
+
+    (void)state;
+    make_folder(folder);
+    json_array_foreach(rows, i, row)
+    {
+        struct tokenizer *tokenizer = open_configured(folder, row);
+
+        json_array_foreach(json_object_get(row, "texts"), k, text)
+        {
+            tokens_reset(&tokens);
+            encode_text(tokenizer, (struct text){json_string_value(text), json_string_length(text)},
+                        TOKENIZER_SPECIAL, &tokens);
+            expect_ids(&tokens, json_array_get(json_object_get(row, "ids"), k), "configs.jsonl", i,
+                       k);
+        }
+        tokenizer_close(tokenizer);
+    }
+    rmdir(folder);
+    json_decref(rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -295,6 +349,7 @@ int main(void)
         cmocka_unit_test(encodes_and_decodes_hard_texts_as_the_library_does),
         cmocka_unit_test(every_step_does_what_the_library_does),
         cmocka_unit_test(pairs_and_their_truncation_agree),
+        cmocka_unit_test(the_configuration_counts_as_in_transformers),
     };
     int n_failed;
 
