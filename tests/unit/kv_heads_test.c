@@ -100,6 +100,37 @@ static void all_tokens_must_be_the_same(void **state)
     kv_cache_close(kv);
 }
 
+/* The same 64 tokens behind others are another block: they see other tokens. */
+static void what_is_before_a_block_counts(void **state)
+{
+    static const int first[] = {1, 2, 1, 2, 3}, caught[] = {0, 0, 192, 192, 128};
+    struct kv_cache *kv = open_cache(&backend_cpu, 5, 20);
+    int32_t tokens[192];
+
+    (void)state;
+    for (int slot = 0; slot < 5; slot++) {
+        for (int i = 0; i < 192; i++)
+            tokens[i] = i < 64 ? first[slot] : 3; /* a head of three equal blocks, too */
+        if (slot == 4) {
+            assert_true(kv_cache_reserve_head(kv, slot, 192, tokens, 128));
+            assert_int_equal(kv_cache_catch_up(kv, slot), 0);
+            grow(kv, slot, 128);
+            kv_cache_free_slot(kv, slot);
+        }
+        assert_true(kv_cache_reserve_head(kv, slot, 192, tokens, 192));
+        assert_int_equal(kv_cache_catch_up(kv, slot), caught[slot]);
+        grow(kv, slot, 192);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(block_of(kv, 0, i), block_of(kv, 2, i));
+        assert_int_equal(block_of(kv, 1, i), block_of(kv, 3, i));
+        assert_int_not_equal(block_of(kv, 0, i), block_of(kv, 1, i));
+        assert_int_not_equal(block_of(kv, 4, i), block_of(kv, 1, i));
+        assert_int_not_equal(block_of(kv, 4, i), block_of(kv, 4, (i + 1) % 3));
+    }
+    kv_cache_close(kv);
+}
+
 static void the_others_wait_for_the_one_who_computes(void **state)
 {
     struct kv_cache *kv = open_cache(&backend_cpu, 3, 20);
@@ -351,6 +382,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_head_is_computed_once_and_counted_once),
         cmocka_unit_test(all_tokens_must_be_the_same),
+        cmocka_unit_test(what_is_before_a_block_counts),
         cmocka_unit_test(the_others_wait_for_the_one_who_computes),
         cmocka_unit_test(what_is_kept_makes_room_the_last_used_last),
         cmocka_unit_test(keeps_no_more_than_its_share_while_memory_could_grow),
