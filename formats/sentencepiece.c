@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/utf8.h"
 
 /* Protobuf's wire types. */
 enum { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
@@ -63,7 +64,8 @@ static bool take(struct message *m, uint64_t n, struct text *bytes, struct statu
     const size_t left = m->bytes.len - m->at;
 
     if (n > left)
-        return status_fail(status, STATUS_CONFIG, "needs %llu bytes, but %zu are left: is the file cut short?",
+        return status_fail(status, STATUS_CONFIG,
+                           "needs %llu bytes, but %zu are left: is the file cut short?",
                            (unsigned long long)n, left);
     *bytes = (struct text){m->bytes.ptr + m->at, (size_t)n};
     m->at += (size_t)n;
@@ -291,6 +293,8 @@ static bool check_options(const struct reading *r, struct status *status)
     if (r->suffix)
         return status_fail(status, STATUS_CONFIG,
                            "trainer_spec: treat_whitespace_as_suffix is not known");
+    if (utf8_first_bad(r->model->unknown_surface) < r->model->unknown_surface.len)
+        return status_fail(status, STATUS_CONFIG, "trainer_spec: unk_surface: not UTF-8");
     return true;
 }
 

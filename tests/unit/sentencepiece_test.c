@@ -253,6 +253,17 @@ static void surface_a_number(struct buf *b)
     trainer_of(b, 44, 1);
 }
 
+static void surface_not_utf8(struct buf *b)
+{
+    struct buf trainer = {0};
+
+    put_control_pieces(b);
+    put_number_field(&trainer, 3, 2);
+    put_bytes_field(&trainer, 44, text_of(" \xE2\x81 "));
+    put_bytes_field(b, 2, buf_text(&trainer));
+    buf_release(&trainer);
+}
+
 static void begin_a_number(struct buf *b)
 {
     trainer_of(b, 46, 1);
@@ -383,7 +394,8 @@ static const struct {
     {key_cut, "a number is cut or too long"},
     {number_too_long, "a number is cut or too long"},
     {length_beyond_the_end, "field 1: needs 9 bytes, but 8 are left: is the file cut short?"},
-    {length_of_2_to_the_64, "field 1: needs 18446744073709551615 bytes, but 0 are left: is the file cut short?"},
+    {length_of_2_to_the_64,
+     "field 1: needs 18446744073709551615 bytes, but 0 are left: is the file cut short?"},
     {group, "field 4: wire type 3 is not known"},
     {float_cut, "field 9: needs 4 bytes, but 3 are left: is the file cut short?"},
     {double_cut, "field 9: needs 8 bytes, but 7 are left: is the file cut short?"},
@@ -406,6 +418,7 @@ static const struct {
     {model_type_9, "trainer_spec: model_type 9 is not known"},
     {suffix, "trainer_spec: treat_whitespace_as_suffix is not known"},
     {surface_a_number, "trainer_spec: unk_surface: wire type 0, must be 2"},
+    {surface_not_utf8, "trainer_spec: unk_surface: not UTF-8"},
     {begin_a_number, "trainer_spec: bos_piece: wire type 0, must be 2"},
     {end_a_number, "trainer_spec: eos_piece: wire type 0, must be 2"},
     {model_type_a_string, "trainer_spec: model_type: wire type 2, must be 0"},
