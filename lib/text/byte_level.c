@@ -179,8 +179,8 @@ static void merge_long(const struct byte_level *b, struct byte_level_scratch *s,
 
 /* Most segments are a token. Whether merging arrives at it is asked once and remembered; threads
  * that ask at the same time find the same answer. */
-void byte_level_encode(const struct byte_level *b, struct byte_level_scratch *s,
-                       struct text segment, struct tokens *out)
+static void encode_piece(const struct byte_level *b, struct byte_level_scratch *s,
+                         struct text segment, struct tokens *out)
 {
     const int32_t id =
         segment.len <= b->max_token ? vocab_index_find(&b->index, b->bytes, segment) : -1;
@@ -200,4 +200,15 @@ void byte_level_encode(const struct byte_level *b, struct byte_level_scratch *s,
         whole = out->n == n_before + 1 && out->ids[n_before] == id ? WHOLE_YES : WHOLE_NO;
         atomic_store_explicit(&b->whole[id], whole, memory_order_relaxed);
     }
+}
+
+void byte_level_encode(const struct byte_level *b, struct byte_level_scratch *s,
+                       struct text segment, struct tokens *out)
+{
+    const int32_t id = segment.len == 1 ? b->byte_ids[(unsigned char)segment.ptr[0]] : -1;
+
+    if (id >= 0)
+        tokens_push(out, id); /* a byte alone has nothing to merge with */
+    else
+        encode_piece(b, s, segment, out);
 }
