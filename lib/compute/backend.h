@@ -33,6 +33,14 @@ struct tensor_view {
     size_t size;         /* bytes; checked against the shape */
 };
 
+/* One of several linear layers that read the same x: y = x W^T + bias. */
+struct linear_call {
+    float *y; /* [n][rows] (not x) */
+    const struct matrix *matrix;
+    const float *bias; /* [rows] or NULL */
+};
+enum { BACKEND_MAX_LINEARS = 3 };
+
 struct device_options {
     int n_threads; /* >= 1 */
 };
@@ -78,6 +86,9 @@ struct backend {
     /* y = x W^T + bias. x: [n][cols], y: [n][rows] (not x), bias: [rows] or NULL */
     void (*linear)(struct device *d, float *y, const float *x, const struct matrix *matrix,
                    const float *bias, int n);
+    /* 1 to BACKEND_MAX_LINEARS of them at once, with the same results. x: [n][cols] of all */
+    void (*linears)(struct device *d, const struct linear_call *linears, int n_linears,
+                    const float *x, int n);
     /* y += x */
     void (*add)(struct device *d, float *y, const float *x, size_t count);
     /* y = gate * sigmoid(gate) * up; y may be gate or up */

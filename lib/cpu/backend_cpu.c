@@ -195,6 +195,7 @@ const struct backend backend_cpu = {
     .rmsnorm = cpu_rmsnorm,
     .layernorm = cpu_layernorm,
     .linear = cpu_linear,
+    .linears = cpu_linears,
     .add = cpu_add,
     .silu_mul = cpu_silu_mul,
     .gelu = cpu_gelu,

@@ -48,6 +48,8 @@ bool cpu_device_reserve(struct device *d, size_t n, struct status *status) MUST_
 void cpu_device_fail(struct device *d, enum status_code code, const char *message);
 
 /* The operations, by the file they are in. */
+void cpu_linears(struct device *d, const struct linear_call *linears, int n_linears, const float *x,
+                 int n);
 void cpu_linear(struct device *d, float *y, const float *x, const struct matrix *matrix,
                 const float *bias, int n);
 

@@ -4,6 +4,8 @@
  * panel's chunk is expanded to floats in scratch that stays in the first-level cache, and all tiles
  * of the block are multiplied with it. Where the chunks, blocks, tiles and items lie changes who
  * computes an output and when, never the order of its sum. */
+#include <assert.h>
+
 #include "cpu/cpu_device.h"
 
 enum { MAX_GROUP = 8, ITEMS_PER_THREAD = 4, CACHE_LINE = 64 };
@@ -208,9 +210,8 @@ static void multiply_block(const struct linear_job *job, size_t row, size_t n_ro
     }
 }
 
-static void linear_item(void *context, size_t item, int thread)
+static void multiply_item(const struct linear_job *job, size_t item, int thread)
 {
-    const struct linear_job *job = context;
     const struct cpu_kernels *kernels = job->device->kernels;
     const size_t block = item / job->n_groups, group = item % job->n_groups;
     const size_t row = share(job->n, job->n_blocks, block);
@@ -228,26 +229,74 @@ static void linear_item(void *context, size_t item, int thread)
         add_bias(job, first, end, row, row + n_rows);
 }
 
+/* Layers of one x: the items of the first, then of the next. */
+struct linears_job {
+    struct linear_job layers[BACKEND_MAX_LINEARS];
+};
+
+static size_t n_items_of(const struct linear_job *job)
+{
+    return job->n_groups * job->n_blocks;
+}
+
+static void linears_item(void *context, size_t item, int thread)
+{
+    const struct linears_job *job = context;
+    int i = 0;
+
+    for (; item >= n_items_of(&job->layers[i]); i++)
+        item -= n_items_of(&job->layers[i]);
+    multiply_item(&job->layers[i], item, thread);
+}
+
+/* How the layer is cut into items; what is common to all of an x is set. */
+static void cut(struct linear_job *job, const struct linear_call *layer)
+{
+    const size_t n_threads = (size_t)thread_pool_size(job->device->pool);
+    const struct cpu_kernels *kernels = job->device->kernels;
+    const struct cpu_words *words = kernels->words;
+    const struct matrix *matrix = layer->matrix;
+
+    job->y = layer->y;
+    job->matrix = matrix;
+    job->bias = layer->bias;
+    job->chunk = chunk_of(kernels, matrix->cols);
+    job->tile_rows = (size_t)(words ? words->tile_rows : kernels->tile_rows);
+    job->tile_panels = (size_t)(words ? words->tile_panels : kernels->tile_panels);
+    /* a multiple of the threads, so that equally fast ones are done together */
+    job->n_steps = ceil_div(matrix->n_panels, job->tile_panels);
+    job->n_groups = ceil_div(matrix->n_panels, n_threads * MAX_GROUP) * n_threads;
+    if (job->n_groups < n_threads * ITEMS_PER_THREAD)
+        job->n_groups = n_threads * ITEMS_PER_THREAD;
+    if (job->n_groups > job->n_steps)
+        job->n_groups = job->n_steps;
+    job->n_blocks = ceil_div(job->n, words ? WORD_ROWS : LINEAR_ROWS);
+}
+
+void cpu_linears(struct device *d, const struct linear_call *linears, int n_linears, const float *x,
+                 int n)
+{
+    struct linears_job job;
+    struct linear_job common = {.device = d, .x = x, .n = (size_t)n};
+    size_t n_items = 0;
+
+    assert(n_linears >= 1 && n_linears <= BACKEND_MAX_LINEARS);
+    if (n <= 0 || (d->kernels->words &&
+                   !cpu_words_round(d, x, (size_t)n, linears->matrix->cols, &common.x_words)))
+        return;
+    for (int i = 0; i < n_linears; i++) {
+        assert(linears[i].matrix->cols == linears->matrix->cols);
+        job.layers[i] = common;
+        cut(&job.layers[i], &linears[i]);
+        n_items += n_items_of(&job.layers[i]);
+    }
+    thread_pool_for(d->pool, n_items, linears_item, &job);
+}
+
 void cpu_linear(struct device *d, float *y, const float *x, const struct matrix *matrix,
                 const float *bias, int n)
 {
-    const size_t n_threads = (size_t)thread_pool_size(d->pool);
-    const struct cpu_words *words = d->kernels->words;
-    struct linear_job job = {.device = d, .y = y, .x = x, .matrix = matrix, .bias = bias};
+    const struct linear_call one = {y, matrix, bias};
 
-    if (n <= 0 || (words && !cpu_words_round(d, x, (size_t)n, matrix->cols, &job.x_words)))
-        return;
-    job.n = (size_t)n;
-    job.chunk = chunk_of(d->kernels, matrix->cols);
-    job.tile_rows = (size_t)(words ? words->tile_rows : d->kernels->tile_rows);
-    job.tile_panels = (size_t)(words ? words->tile_panels : d->kernels->tile_panels);
-    /* a multiple of the threads, so that equally fast ones are done together */
-    job.n_steps = ceil_div(matrix->n_panels, job.tile_panels);
-    job.n_groups = ceil_div(matrix->n_panels, n_threads * MAX_GROUP) * n_threads;
-    if (job.n_groups < n_threads * ITEMS_PER_THREAD)
-        job.n_groups = n_threads * ITEMS_PER_THREAD;
-    if (job.n_groups > job.n_steps)
-        job.n_groups = job.n_steps;
-    job.n_blocks = ceil_div(job.n, words ? WORD_ROWS : LINEAR_ROWS);
-    thread_pool_for(d->pool, job.n_groups * job.n_blocks, linear_item, &job);
+    cpu_linears(d, &one, 1, x, n);
 }

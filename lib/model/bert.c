@@ -117,10 +117,13 @@ static void attend(struct bert *b, const struct batch *batch, const struct bert_
     const struct backend *op = b->backend;
     struct device *d = b->device;
     const int n = batch->n_rows;
+    const struct linear_call linears[] = {
+        {b->q, w->query.weight, w->query.bias},
+        {b->k, w->key.weight, w->key.bias},
+        {b->v, w->value.weight, w->value.bias},
+    };
 
-    op->linear(d, b->q, b->x, w->query.weight, w->query.bias, n);
-    op->linear(d, b->k, b->x, w->key.weight, w->key.bias, n);
-    op->linear(d, b->v, b->x, w->value.weight, w->value.bias, n);
+    op->linears(d, linears, 3, b->x, n);
     op->kv_append(d, b->kv, 0, b->k, b->v, batch);
     op->attention(d, b->attended, b->q, b->kv, 0, batch, b->config.n_heads, false, 0);
 }

@@ -78,9 +78,9 @@ void forward_close(struct forward *f)
     free(f);
 }
 
-/* q of n rows of f->normed -> f->added: what attention adds to them. */
+/* q -> f->added: what attention adds to the rows. */
 static void attend(struct forward *f, const struct kv_cache *kv, const struct batch *batch,
-                   const float *normed, int layer)
+                   int layer)
 {
     const struct backend *op = f->model->backend;
     struct device *d = f->model->device;
@@ -88,24 +88,28 @@ static void attend(struct forward *f, const struct kv_cache *kv, const struct ba
     const struct llama_layer *w = &f->model->weights.layers[layer];
     const int n = batch->n_rows;
 
-    op->linear(d, f->q, normed, w->q_proj.weight, w->q_proj.bias, n);
     op->rope(d, f->q, batch->positions, n, c->n_heads, c->head_dim, f->model->inv_freq);
     op->attention(d, f->attended, f->q, kv, layer, batch, c->n_heads, true, c->sliding_window);
     op->linear(d, f->added, f->attended, w->o_proj.weight, w->o_proj.bias, n);
 }
 
-/* x -> f->normed, and the keys and values of all rows into the cache. */
-static void append(struct forward *f, struct kv_cache *kv, const struct batch *batch, int layer)
+/* x -> f->normed, -> q if that is wanted of all rows, and their keys and values into the cache. */
+static void append(struct forward *f, struct kv_cache *kv, const struct batch *batch, int layer,
+                   bool queries)
 {
     const struct backend *op = f->model->backend;
     struct device *d = f->model->device;
     const struct model_config *c = &f->model->config;
     const struct llama_layer *w = &f->model->weights.layers[layer];
     const int n = batch->n_rows;
+    const struct linear_call linears[] = {
+        {f->k, w->k_proj.weight, w->k_proj.bias},
+        {f->v, w->v_proj.weight, w->v_proj.bias},
+        {f->q, w->q_proj.weight, w->q_proj.bias},
+    };
 
     op->rmsnorm(d, f->normed, f->x, w->input_layernorm.weight, n, c->dim, c->norm_eps);
-    op->linear(d, f->k, f->normed, w->k_proj.weight, w->k_proj.bias, n);
-    op->linear(d, f->v, f->normed, w->v_proj.weight, w->v_proj.bias, n);
+    op->linears(d, linears, queries ? 3 : 2, f->normed, n);
     op->rope(d, f->k, batch->positions, n, c->n_kv_heads, c->head_dim, f->model->inv_freq);
     op->kv_append(d, kv, layer, f->k, f->v, batch);
 }
@@ -117,10 +121,13 @@ static void mlp_half(struct forward *f, float *x, int n, int layer)
     struct device *d = f->model->device;
     const struct model_config *c = &f->model->config;
     const struct llama_layer *w = &f->model->weights.layers[layer];
+    const struct linear_call linears[] = {
+        {f->gate, w->gate_proj.weight, w->gate_proj.bias},
+        {f->up, w->up_proj.weight, w->up_proj.bias},
+    };
 
     op->rmsnorm(d, f->normed, x, w->post_attention_layernorm.weight, n, c->dim, c->norm_eps);
-    op->linear(d, f->gate, f->normed, w->gate_proj.weight, w->gate_proj.bias, n);
-    op->linear(d, f->up, f->normed, w->up_proj.weight, w->up_proj.bias, n);
+    op->linears(d, linears, 2, f->normed, n);
     op->silu_mul(d, f->gate, f->gate, f->up, (size_t)n * (size_t)c->ffn_dim);
     op->linear(d, f->added, f->gate, w->down_proj.weight, w->down_proj.bias, n);
     op->add(d, x, f->added, (size_t)n * (size_t)c->dim);
@@ -158,12 +165,14 @@ static void last_layer(struct forward *f, struct kv_cache *kv, const struct batc
     const struct model_config *c = &f->model->config;
     const struct batch chosen = choose(f, batch, rows, n_rows);
     const int layer = c->n_layers - 1;
+    const struct llama_layer *w = &f->model->weights.layers[layer];
 
-    append(f, kv, batch, layer);
+    append(f, kv, batch, layer, false);
     if (n_rows == 0)
         return;
     op->gather_rows(d, f->kept, f->normed, rows, n_rows, c->dim);
-    attend(f, kv, &chosen, f->kept, layer);
+    op->linear(d, f->q, f->kept, w->q_proj.weight, w->q_proj.bias, n_rows);
+    attend(f, kv, &chosen, layer);
     op->gather_rows(d, f->kept, f->x, rows, n_rows, c->dim);
     op->add(d, f->kept, f->added, (size_t)n_rows * (size_t)c->dim);
     mlp_half(f, f->kept, n_rows, layer);
@@ -180,8 +189,8 @@ void forward_hidden(struct forward *f, struct kv_cache *kv, const struct batch *
     assert(batch->n_rows <= f->max_rows && n_rows <= batch->n_rows);
     op->embed(d, f->x, f->model->weights.embed_tokens, batch->tokens, batch->n_rows);
     for (int i = 0; i < c->n_layers - 1; i++) {
-        append(f, kv, batch, i);
-        attend(f, kv, batch, f->normed, i);
+        append(f, kv, batch, i, true);
+        attend(f, kv, batch, i);
         op->add(d, f->x, f->added, (size_t)batch->n_rows * (size_t)c->dim);
         mlp_half(f, f->x, batch->n_rows, i);
     }

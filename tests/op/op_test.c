@@ -77,6 +77,29 @@ static struct matrix *upload(const struct op_device *d, const struct tensor_view
     return m;
 }
 
+/* Layers of one x at once: each result is that of the layer alone, bit for bit. */
+static void several_give_the_same(const struct op_device *d, const float *alone, const float *x,
+                                  const struct matrix *m, const float *bias, int n, size_t rows)
+{
+    const size_t count = (size_t)n * rows;
+    float *y[3], *want = memory_zeroed(count, sizeof(*want)), *got;
+    struct linear_call calls[3];
+
+    for (int i = 0; i < 3; i++) {
+        y[i] = op_guarded(d, NULL, count);
+        calls[i] = (struct linear_call){y[i], m, bias};
+    }
+    d->op->linears(d->device, calls, 3, x, n);
+    d->op->to_host(d->device, want, alone, count);
+    got = memory_zeroed(count, sizeof(*got));
+    for (int i = 0; i < 3; i++) {
+        assert_true(op_take(d, got, y[i], count));
+        assert_memory_equal(got, want, count * sizeof(*got));
+    }
+    free(got);
+    free(want);
+}
+
 static void linear_case(const struct op_device *d, const struct linear_shape *s, enum dtype dtype,
                         bool bias, uint64_t key)
 {
@@ -100,6 +123,7 @@ static void linear_case(const struct op_device *d, const struct linear_shape *s,
             want[r * rows + c] += (double)b[c];
     }
     d->op->linear(d->device, y, on_x, m, bias ? on_b : NULL, s->n);
+    several_give_the_same(d, y, on_x, m, bias ? on_b : NULL, s->n, rows);
     assert_true(op_take(d, got, y, n * rows));
     snprintf(what, sizeof(what), "linear %s, %d rows, %d x %d", dtype_name(dtype), s->n, s->rows,
              s->cols);
