@@ -10,6 +10,7 @@
 
 enum {
     N_PAGES = 0x110000 >> 8,
+    SPACE = 0x2581,
     SPACE_SIZE = sizeof(METASPACE) - 1,
     MAX_WORD = 23, /* bytes of a word that is remembered */
     MAX_WORD_IDS = 9,
@@ -388,14 +389,22 @@ static void put_symbols(struct sink *sink, const int32_t *ids, size_t n)
     }
 }
 
+static bool is_space(struct text text, size_t at)
+{
+    return text.len - at >= SPACE_SIZE && memcmp(text.ptr + at, METASPACE, SPACE_SIZE) == 0;
+}
+
 static void merge(const struct metaspace_bpe *m, struct metaspace_scratch *s, struct text word)
 {
     tokens_reset(&s->symbols);
     tokens_reserve(&s->symbols, word.len);
     for (size_t at = 0; at < word.len;) {
-        int32_t code_point;
+        int32_t code_point = SPACE;
 
-        at += unicode_decode(word, at, &code_point);
+        if (is_space(word, at))
+            at += SPACE_SIZE;
+        else
+            at += unicode_decode(word, at, &code_point);
         s->symbols.ids[s->symbols.n++] = character_symbol(m, code_point);
     }
     tokens_reset(&s->merged);
@@ -440,11 +449,6 @@ static void encode_word(struct sink *sink, struct metaspace_scratch *s, struct t
         memcpy(slot->ids, s->merged.ids, s->merged.n * sizeof(*slot->ids));
         slot->n = (int32_t)s->merged.n;
     }
-}
-
-static bool is_space(struct text text, size_t at)
-{
-    return text.len - at >= SPACE_SIZE && memcmp(text.ptr + at, METASPACE, SPACE_SIZE) == 0;
 }
 
 /* The end of the word that begins at `at`: U+2581, one or, unless split, several, and what follows

@@ -29,24 +29,26 @@ static bool begins_with_space(const struct metaspace_options *o, struct text tex
            ((o->escape && text.ptr[0] == ' ') || text_starts_with(text, text_of(METASPACE)));
 }
 
-/* Spaces escaped, and collapsed if so; malformed bytes replaced. */
+/* Spaces escaped, and collapsed if so. */
 static void append_escaped(const struct metaspace_options *o, struct text text, struct buf *out)
 {
+    const char *space = o->escape ? METASPACE : " ";
+    const size_t n_space = strlen(space);
     bool after_space = o->collapse;
+    char *to = buf_reserve(out, n_space * text.len); /* were it all spaces */
 
-    for (size_t at = 0; at < text.len;) {
-        const char *space = memchr(text.ptr + at, ' ', text.len - at);
-        const size_t end = space ? (size_t)(space - text.ptr) : text.len;
-
-        buf_append(out, text.ptr + at, end - at);
-        if (end > at)
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] != ' ') {
+            *to++ = text.ptr[i];
             after_space = false;
-        if (end < text.len && !after_space)
-            append_space(o, out);
-        if (end < text.len)
+        } else if (!after_space) {
+            memcpy(to, space, n_space);
+            to += n_space;
             after_space = o->collapse;
-        at = end + 1;
+        }
     }
+    out->len = (size_t)(to - out->data);
+    *to = '\0';
 }
 
 static void append_repaired(struct text text, struct buf *out)
@@ -84,7 +86,6 @@ void metaspace_text(const struct metaspace_options *o, struct text text, bool pr
     if (o->collapse)
         text = trim_start(text);
     if (text.len > 0) {
-        buf_reserve(out, text.len + text.len / 2);
         if (prefix && (o->prefix == METASPACE_PREFIX ||
                        (o->prefix == METASPACE_PREFIX_UNLESS && !begins_with_space(o, text))))
             append_space(o, out);
