@@ -221,7 +221,10 @@ static void multiply_item(const struct linear_job *job, size_t item, int thread)
     const size_t last = share(job->n_steps, job->n_groups, group + 1) * step;
     const size_t end = last < job->matrix->n_panels ? last : job->matrix->n_panels;
 
-    if (job->n <= (size_t)kernels->few_rows && job->matrix->dtype != DTYPE_F32)
+    if (kernels->words && job->n <= (size_t)kernels->words->few_rows &&
+        dtype_block_elements(job->matrix->dtype) > 1)
+        kernels->words->few(job->y, &job->x_words, (int)job->n, job->matrix, first, end);
+    else if (job->n <= (size_t)kernels->few_rows && job->matrix->dtype != DTYPE_F32)
         kernels->few(job->y, job->x, (int)job->n, job->matrix, first, end);
     else
         multiply_block(job, row, n_rows, first, end, job->device->scratch[thread]);

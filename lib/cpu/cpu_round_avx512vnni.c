@@ -6,9 +6,8 @@
 #include <immintrin.h>
 #include <math.h>
 
+#include "cpu/cpu_load_avx512vnni.h"
 #include "cpu/cpu_tile_avx512.h"
-
-#define INLINE static inline __attribute__((always_inline))
 
 /* Norms whose square is out of these bounds, or near them, are taken from the largest element. */
 #define LEAST_SQUARE 0x1p-100f
@@ -37,13 +36,6 @@ INLINE __m512 scales_of(__m512 squares, __m512 most, __m512 least)
     s = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(s, _mm512_set1_ps(LEAST_SCALE), _CMP_NLT_UQ), s);
     /* a NaN among the elements is one among the squares */
     return _mm512_mask_mov_ps(s, _mm512_cmp_ps_mask(squares, squares, _CMP_UNORD_Q), squares);
-}
-
-/* What numbers are multiplied with to be in units of s: 0 for none. */
-INLINE __m512 inverse(__m512 s)
-{
-    return _mm512_maskz_div_ps(_mm512_cmp_ps_mask(s, _mm512_setzero_ps(), _CMP_NEQ_UQ),
-                               _mm512_set1_ps(1.0f), s);
 }
 
 INLINE float sum_lanes(__m512 v)
@@ -92,15 +84,6 @@ void round_avx512vnni_row(int32_t *pairs, float *scales, size_t scale_stride, co
     }
 }
 
-INLINE __m512 load_f16(const uint8_t *p)
-{
-    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
-}
-
-/* What a block's factors are multiplied with to be 16-bit numbers themselves: expand_4_bit and
- * expand_q8_0 multiply q times 2^11 or 2^8 with them, and drop 15 bits. */
-enum { D_UNITS_4 = 16, D_UNITS_8 = 128 };
-
 /* The least scale for which the factors of these blocks fit 16 bits. */
 static __m512 least_for_factors(const uint8_t *p, enum dtype dtype, size_t n_blocks)
 {
@@ -146,22 +129,6 @@ void round_avx512vnni_measure(float *scales, const struct matrix *matrix, size_t
     }
 }
 
-/* 16 numbers as both halves of 16 pairs. */
-INLINE __m512i twice(__m512 x)
-{
-    const __m512i q = _mm512_cvtps_epi32(x);
-
-    return _mm512_mask_blend_epi16(0xAAAAAAAA, q, _mm512_slli_epi32(q, 16));
-}
-
-/* (q 2^11) d 2^-15 + m for the nibbles of words, by shifts that bring them below the sign. */
-INLINE __m512i from_nibbles(__m512i shifted, __m512i d, __m512i m)
-{
-    const __m512i q = _mm512_and_si512(shifted, _mm512_set1_epi16(0x7800));
-
-    return _mm512_add_epi16(_mm512_mulhrs_epi16(q, d), m);
-}
-
 INLINE void expand_4_bit(int32_t *w, const uint8_t *p, __m512 inv, size_t n_blocks, bool has_m)
 {
     for (; n_blocks > 0; n_blocks--) {
@@ -194,8 +161,8 @@ static void expand_q8_0(int32_t *w, const uint8_t *p, __m512 inv, size_t n_block
         for (int j = 0; j < QUANT_BLOCK / 4; j++, p += 4 * PANEL_ROWS, w += 2 * PANEL_ROWS) {
             const __m512i v = _mm512_loadu_si512(p);
 
-            _mm512_store_si512(w, _mm512_mulhrs_epi16(_mm512_slli_epi16(v, 8), d));
-            _mm512_store_si512(w + PANEL_ROWS, _mm512_mulhrs_epi16(_mm512_and_si512(v, high), d));
+            _mm512_store_si512(w, from_bytes(_mm512_slli_epi16(v, 8), d));
+            _mm512_store_si512(w + PANEL_ROWS, from_bytes(_mm512_and_si512(v, high), d));
         }
     }
 }

@@ -66,6 +66,12 @@ struct cpu_words {
     int tile_rows, tile_panels;
     void (*tile)(float *y, size_t y_stride, int n_cols, const struct word_rows *x, int n_rows,
                  const struct word_panels *w, size_t n_k, bool go_on);
+
+    /* For up to few_rows rows and types of blocks, instead of expansion and tile and with the same
+     * bits: y [n_rows][rows], the outputs of panels [panel, end). */
+    int few_rows;
+    void (*few)(float *y, const struct word_rows *x, int n_rows, const struct matrix *matrix,
+                size_t panel, size_t end);
 };
 
 static inline size_t word_groups(size_t cols)

@@ -175,6 +175,8 @@ const struct cpu_words words_avx512vnni = {
     .tile_rows = WORD_ROWS,
     .tile_panels = WORD_PANELS,
     .tile = multiply,
+    .few_rows = WORD_FEW_ROWS,
+    .few = few_avx512vnni_multiply,
 };
 
 #else

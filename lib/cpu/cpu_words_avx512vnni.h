@@ -6,6 +6,10 @@
 
 extern const struct cpu_words words_avx512vnni;
 
+enum { WORD_FEW_ROWS = 4 };
+void few_avx512vnni_multiply(float *y, const struct word_rows *x, int n_rows,
+                             const struct matrix *matrix, size_t panel, size_t end);
+
 void round_avx512vnni_row(int32_t *pairs, float *scales, size_t scale_stride, const float *x,
                           size_t n);
 void round_avx512vnni_measure(float *scales, const struct matrix *matrix, size_t panel,
