@@ -18,7 +18,7 @@
 static char folder[64];
 
 static const char *const files[] = {"vocab.txt", "tokenizer_config.json", "tokenizer.json",
-                                    "tokenizer.model"};
+                                    "tokenizer.model", "chat_template.jinja"};
 
 static int make_test_folder(void **state)
 {
@@ -241,6 +241,31 @@ static void takes_special_tokens_by_the_names_of_the_configuration(void **state)
     tokenizer_close(t);
 }
 
+static void expect_template(const char *config, const char *file, const char *want)
+{
+    struct tokenizer *t;
+
+    if (file)
+        write_text(folder, "chat_template.jinja", file);
+    t = open_with(config, NULL);
+    assert_true(text_is(tokenizer_chat_template(t), want));
+    tokenizer_close(t);
+    remove_file(folder, "chat_template.jinja");
+}
+
+static void takes_the_chat_template_from_the_configuration_or_its_own_file(void **state)
+{
+    (void)state;
+    expect_template(NULL, NULL, "");
+    expect_template("{\"chat_template\":\"one\"}", NULL, "one");
+    expect_template("{\"chat_template\":[{\"name\":\"tool_use\",\"template\":\"two\"},"
+                    "{\"name\":\"default\",\"template\":\"three\"}]}",
+                    NULL, "three");
+    expect_template("{\"chat_template\":[{\"name\":\"rag\",\"template\":\"two\"}]}", NULL, "");
+    expect_template("{\"chat_template\":\"one\"}", "file", "file");
+    expect_template(NULL, "file", "file");
+}
+
 static void reads_a_bare_vocab_txt_with_any_line_ends(void **state)
 {
     struct status status = {0};
@@ -307,6 +332,18 @@ static void refuses_vocabularies_that_are_none(void **state)
     expect_refused(NULL, NULL, NULL, "no tokenizer in this folder");
 }
 
+static void refuses_a_chat_template_beyond_all_bounds(void **state)
+{
+    static char large[(1 << 20) + 2];
+
+    (void)state;
+    memset(large, 'x', sizeof(large) - 1);
+    write_text(folder, "chat_template.jinja", large);
+    expect_refused(VOCAB, NULL, NULL,
+                   "chat_template.jinja: 1048577 bytes, at most 1048576 are read");
+    remove_file(folder, "chat_template.jinja");
+}
+
 static void refuses_other_tokenizers_by_name(void **state)
 {
     (void)state;
@@ -367,9 +404,11 @@ int main(void)
         cmocka_unit_test(counts_the_length_of_a_word_in_characters),
         cmocka_unit_test(puts_marks_in_canonical_order),
         cmocka_unit_test(takes_special_tokens_by_the_names_of_the_configuration),
+        cmocka_unit_test(takes_the_chat_template_from_the_configuration_or_its_own_file),
         cmocka_unit_test(reads_a_bare_vocab_txt_with_any_line_ends),
         cmocka_unit_test(decodes_words_with_spaces_between),
         cmocka_unit_test(refuses_vocabularies_that_are_none),
+        cmocka_unit_test(refuses_a_chat_template_beyond_all_bounds),
         cmocka_unit_test(refuses_other_tokenizers_by_name),
         cmocka_unit_test(refuses_added_tokens_that_match_otherwise),
         cmocka_unit_test(refuses_files_that_hold_another_kind),
