@@ -144,7 +144,8 @@ void few_avx512vnni_multiply(float *y, const struct word_rows *x, int n_rows,
 
     for (; panel < end; panel++) {
         const size_t left = matrix->rows - panel * PANEL_ROWS;
-        const __mmask16 mask = left < PANEL_ROWS ? (__mmask16)((1u << left) - 1) : 0xFFFF;
+        const unsigned all = 0xFFFF, some = (1u << left % PANEL_ROWS) - 1;
+        const __mmask16 mask = (__mmask16)(left < PANEL_ROWS ? some : all);
 
         functions[matrix->dtype][n_rows](
             y + panel * PANEL_ROWS, matrix->rows, mask, x, cpu_matrix_at(matrix, panel, 0),
