@@ -164,6 +164,7 @@ int main(void)
         cmocka_unit_test(byte_level_bpe_takes_time_in_proportion_to_the_text),
         cmocka_unit_test(wordpiece_takes_time_in_proportion_to_the_text),
         cmocka_unit_test(every_family_takes_time_in_proportion_to_the_text),
+        cmocka_unit_test(metaspace_bpe_takes_time_in_proportion_to_the_text),
     };
     struct buf path = {0};
 
