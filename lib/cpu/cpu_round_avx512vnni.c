@@ -19,7 +19,7 @@
 
 INLINE __mmask16 mask_of(size_t n)
 {
-    return n >= 16 ? 0xFFFF : (__mmask16)((1u << n) - 1);
+    return (__mmask16)(n >= 16 ? 0xFFFF : (1 << n) - 1);
 }
 
 /* Scales of 16 groups whose sums of squares and largest elements these are. */

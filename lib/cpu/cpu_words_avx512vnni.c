@@ -22,7 +22,7 @@ enum { WORD_ROWS = 12, WORD_PANELS = 2, WIDTH = WORD_PANELS * PANEL_ROWS };
 /* The first n lanes, n from below 0 (none) to above 16 (all). */
 INLINE __mmask16 lanes(int n)
 {
-    return n >= PANEL_ROWS ? 0xFFFF : n <= 0 ? 0 : (__mmask16)((1 << n) - 1);
+    return (__mmask16)(n >= PANEL_ROWS ? 0xFFFF : n <= 0 ? 0 : (1 << n) - 1);
 }
 
 /* sums += products * scales * scale */
