@@ -163,6 +163,17 @@ fails() { # fails CODE MEMBER COMMAND...
     [[ "$output" == *'"passages":[{"id":"0","text":"One.","pos":0,'* ]]
 }
 
+@test "--chunk with a vocabulary of letters" {
+    # a full stop is [UNK]
+    run -0 tokenize --chunk 18 <<<'{"id":"d","text":"aa bb cc dd ee ff gg. aa b c."}'
+    [ "$(jq -c '[.passages[] | [.id, .text, .doc, .pos, .span, .n_tokens]]' <<<"$output")" = \
+        '[["d.0","aa bb cc dd ee ff gg.","d",0,[0,21],17],["d.1","aa b c.","d",1,[22,29],7]]' ]
+    run -0 tokenize --chunk 18 <<<'{"text":"a."}'
+    [ "$output" = '{"text":"a.","passages":[{"id":"0","text":"a.","pos":0,"span":[0,2],"n_tokens":4}]}' ]
+    run -0 tokenize --chunk 18 <<<'{"id":-7,"text":"a."}'
+    [[ "$output" == *'{"id":"-7.0","text":"a.","doc":-7,'* ]]
+}
+
 @test "--chunk refuses what does not go with it" {
     run -64 --separate-stderr tokenize --chunk 17 </dev/null
     [[ "$stderr" == *"option '--chunk': must be at least"* ]]
