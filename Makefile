@@ -56,12 +56,14 @@ demo: deps models
 	$(Q)MEDRAT_BIN=$(BUILD)/bin examples/pipeline.sh examples/questions.jsonl build/demo/evidence.jsonl
 	$(Q)examples/show build/demo/evidence.jsonl
 
+JOBS ?= $(shell nproc)
+
 ## check     all tests, under the release and the sanitizer build; ends with one result line
 check: deps models
-	$(Q)$(MAKE) --no-print-directory config=release tests
-	$(Q)$(MAKE) --no-print-directory config=sanitize tests
-	$(Q)$(MAKE) --no-print-directory config=fuzz CC=clang fuzzers
-	$(Q)$(MAKE) --no-print-directory config=tsan threaded
+	$(Q)$(MAKE) --no-print-directory --jobs=$(JOBS) config=release tests
+	$(Q)$(MAKE) --no-print-directory --jobs=$(JOBS) config=sanitize tests
+	$(Q)$(MAKE) --no-print-directory --jobs=$(JOBS) config=fuzz CC=clang fuzzers
+	$(Q)$(MAKE) --no-print-directory --jobs=$(JOBS) config=tsan threaded
 	$(Q)prove --jobs 2 --timer --exec tests/run.sh $(CHECKS)
 
 # What prove runs. A .bats file named inside a build folder is the one in tests/, run on that build.

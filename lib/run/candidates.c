@@ -1,8 +1,45 @@
 /* A heap of the k best so far with the worst of them on top: most logits of a row fail at the
- * comparison with the top, so a row costs little more than reading it. */
+ * comparison with the top, most runs of RUN logits even at once by their greatest, so a row costs
+ * little more than reading it. */
 #include "run/candidates.h"
 
 #include <stdbool.h>
+
+enum { RUN = 64, LANES = 16 };
+
+/* The greatest of RUN logits, in lanes that compilers keep in vectors. */
+static float greatest(const float *logits)
+{
+    float lanes[LANES];
+
+    for (int i = 0; i < LANES; i++)
+        lanes[i] = logits[i];
+    for (int first = LANES; first < RUN; first += LANES) {
+        for (int i = 0; i < LANES; i++)
+            lanes[i] = logits[first + i] > lanes[i] ? logits[first + i] : lanes[i];
+    }
+    for (int n = LANES / 2; n > 0; n /= 2) {
+        for (int i = 0; i < n; i++)
+            lanes[i] = lanes[i + n] > lanes[i] ? lanes[i + n] : lanes[i];
+    }
+    return lanes[0];
+}
+
+/* The first id from `id` on whose logit is above `bound`; n: there is none. */
+static int32_t find_above(const float *logits, int32_t id, int32_t n, float bound)
+{
+    while (id < n) {
+        if (n - id >= RUN && !(greatest(logits + id) > bound)) {
+            id += RUN;
+            continue;
+        }
+        for (const int32_t end = n - id >= RUN ? id + RUN : n; id < end; id++) {
+            if (logits[id] > bound)
+                return id;
+        }
+    }
+    return n;
+}
 
 /* Does a come before b? */
 static bool better(struct candidate a, struct candidate b)
@@ -43,10 +80,8 @@ int32_t candidates_first(const float *logits, int n)
 {
     int32_t best = 0;
 
-    for (int32_t id = 1; id < n; id++) {
-        if (logits[id] > logits[best])
-            best = id;
-    }
+    for (int32_t id = 1; (id = find_above(logits, id, n, logits[best])) < n; id++)
+        best = id;
     return best;
 }
 
@@ -58,10 +93,9 @@ int candidates_best(const float *logits, int n, int k, struct candidate *best)
         return 0;
     for (int32_t id = 0; id < kept; id++)
         sift_up(best, id, (struct candidate){logits[id], id});
-    for (int32_t id = kept; id < n; id++) {
-        if (logits[id] > best[0].logit) /* an equal one has a higher id: not better */
-            sift_down(best, kept, (struct candidate){logits[id], id});
-    }
+    /* an equal one has a higher id: not better */
+    for (int32_t id = kept; (id = find_above(logits, id, n, best[0].logit)) < n; id++)
+        sift_down(best, kept, (struct candidate){logits[id], id});
     for (int left = kept - 1; left > 0; left--) { /* heap sort: the worst goes last */
         const struct candidate worst = best[0];
 
