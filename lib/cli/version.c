@@ -1,15 +1,20 @@
 #include "cli/version.h"
 
 #include <jansson.h>
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
 #include <utf8proc.h>
 #include <yaml.h>
 #include <zlib.h>
 
 void version_text(const char *tool_name, struct buf *out)
 {
+    char pcre2[64] = "?"; /* "10.42 2022-12-11": 24 bytes at most, by its documentation */
+
+    pcre2_config(PCRE2_CONFIG_VERSION, pcre2);
     buf_printf(out, "%s %s\n", tool_name, VERSION_STRING);
-    buf_printf(out, "jansson %s, libyaml %s, utf8proc %s (Unicode %s), zlib %s\n",
-               jansson_version_str(), yaml_get_version_string(), utf8proc_version(),
+    buf_printf(out, "jansson %s, libyaml %s, PCRE2 %s, utf8proc %s (Unicode %s), zlib %s\n",
+               jansson_version_str(), yaml_get_version_string(), pcre2, utf8proc_version(),
                utf8proc_unicode_version(), zlibVersion());
     buf_append_string(
         out, "Intended use: research. What it writes is model text, to be checked by a person; it\n"
