@@ -12,8 +12,9 @@
 #define FOREIGN_FILE_JSON "a JSON file"
 
 /* Look at the file whose reading has failed with STATUS_CONFIG. If it is known to be something else
- * than `wanted` (with its article), the message becomes "PATH: is a web page, not a GGUF file"; else,
- * and after any other failure, it stays as it is. Returns false, as the failed reader does. */
+ * than `wanted` (with its article), the message becomes "PATH: is a web page, not a GGUF file";
+ * else, and after any other failure, it stays as it is. Returns false, as the failed reader does.
+ */
 bool foreign_file_explain(const char *path, const char *wanted, struct status *status);
 
 #endif

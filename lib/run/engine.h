@@ -24,8 +24,8 @@ bool engine_open(struct engine *engine, const char *model_path, const char *devi
                  int threads, struct status *status) MUST_CHECK;
 void engine_close(struct engine *engine);
 
-/* `"model":..,"weights":..,"tokenizer":..,"device":..,"threads":..` for --stats; without those that there are
- * not.
+/* `"model":..,"weights":..,"tokenizer":..,"device":..,"threads":..` for --stats; without those that
+ * there are not.
  */
 void engine_write_stats(const struct engine *engine, struct buf *members);
 

@@ -61,7 +61,8 @@ static const struct {
      "tensor 'a': data_offsets must hold integers from 0 up"},
     {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", 8,
      "tensor 'a': begins at 8, but ends at 0"},
-    {"{\"a\":" F32_2(0, 8) "}", 4, "tensor 'a': ends at 8, but the data has 4 bytes: is the file cut short?"},
+    {"{\"a\":" F32_2(0, 8) "}", 4,
+     "tensor 'a': ends at 8, but the data has 4 bytes: is the file cut short?"},
     {"{\"a\":" F32_2(4, 12) "}", 12, "tensor 'a': begins at 4, but the one before ends at 0"},
     {"{\"a\":" F32_2(0, 8) ",\"b\":" F32_2(12, 20) "}", 20,
      "tensor 'b': begins at 12, but the one before ends at 8"},
@@ -112,9 +113,11 @@ static void refuses_a_header_length_that_the_file_cannot_hold(void **state)
     (void)state;
     assert_refused("", 0, "0 bytes, a header length needs 8");
     assert_refused("\x02\0\0\0\0\0\0", 7, "7 bytes, a header length needs 8");
-    assert_refused("\x03\0\0\0\0\0\0\0{}", 10, "header length 3, but 2 bytes follow: is the file cut short?");
-    assert_refused("\xff\xff\xff\xff\xff\xff\xff\xff{}", 10,
-                   "header length 18446744073709551615, but 2 bytes follow: is the file cut short?");
+    assert_refused("\x03\0\0\0\0\0\0\0{}", 10,
+                   "header length 3, but 2 bytes follow: is the file cut short?");
+    assert_refused(
+        "\xff\xff\xff\xff\xff\xff\xff\xff{}", 10,
+        "header length 18446744073709551615, but 2 bytes follow: is the file cut short?");
     put_u64(&bytes, SAFETENSORS_MAX_HEADER + 1);
     put_zeros(&bytes, SAFETENSORS_MAX_HEADER + 1);
     assert_refused(bytes.data, bytes.len, "header length 16777217, at most 16777216 is read");

@@ -324,8 +324,7 @@ static void gives_up_on_a_pattern_that_takes_too_long(void **state)
     buf_printf(&path, "%s/tokenizer.json", folder);
     tokenizer = tokenizer_open(path.data, &status);
     assert_non_null(tokenizer);
-    assert_true(
-        tokenizer_encode(tokenizer, text_of("ababc"), TOKENIZER_SPECIAL, &tokens, &status));
+    assert_true(tokenizer_encode(tokenizer, text_of("ababc"), TOKENIZER_SPECIAL, &tokens, &status));
     assert_int_equal(tokens.n, 3); /* ab ab c */
     for (int i = 0; i < 4096; i++)
         buf_append_char(&text, 'a');
