@@ -8,19 +8,15 @@
 
 #include "cpu/cpu_load_avx512vnni.h"
 #include "cpu/cpu_tile_avx512.h"
+#include "cpu/cpu_vector.h"
 
 /* Norms whose square is out of these bounds, or near them, are taken from the largest element. */
 #define LEAST_SQUARE 0x1p-100f
 #define MOST_SQUARE 0x1p+120f
 #define LEAST_SCALE 0x1p-120f
 
-/* sqrt(WORD_GROUP), rounded up */
-#define ROOT_GROUP 11.3138f
-
-INLINE __mmask16 mask_of(size_t n)
-{
-    return (__mmask16)(n >= 16 ? 0xFFFF : (1 << n) - 1);
-}
+#define ROOT_GROUP 8.0f /* sqrt(WORD_GROUP) */
+_Static_assert(WORD_GROUP == 64, "ROOT_GROUP is its root");
 
 /* Scales of 16 groups whose sums of squares and largest elements these are. */
 INLINE __m512 scales_of(__m512 squares, __m512 most, __m512 least)
@@ -38,16 +34,6 @@ INLINE __m512 scales_of(__m512 squares, __m512 most, __m512 least)
     return _mm512_mask_mov_ps(s, _mm512_cmp_ps_mask(squares, squares, _CMP_UNORD_Q), squares);
 }
 
-INLINE float sum_lanes(__m512 v)
-{
-    const __m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
-    __m128 s = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
-
-    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-    s = _mm_add_ss(s, _mm_movehdup_ps(s));
-    return _mm_cvtss_f32(s);
-}
-
 void round_avx512vnni_row(int32_t *pairs, float *scales, size_t scale_stride, const float *x,
                           size_t n)
 {
@@ -58,23 +44,23 @@ void round_avx512vnni_row(int32_t *pairs, float *scales, size_t scale_stride, co
         __m512 even = _mm512_setzero_ps(), odd = even, most = even, s, inv;
 
         for (size_t i = 0; i < n_group; i += 32) {
-            const __m512 a = _mm512_maskz_loadu_ps(mask_of(n_group - i), x + i);
+            const __m512 a = _mm512_maskz_loadu_ps(vec_mask(n_group - i), x + i);
 
             even = _mm512_fmadd_ps(a, a, even);
             most = _mm512_max_ps(most, _mm512_andnot_ps(sign, a));
             if (n_group > i + 16) {
-                const __m512 b = _mm512_maskz_loadu_ps(mask_of(n_group - i - 16), x + i + 16);
+                const __m512 b = _mm512_maskz_loadu_ps(vec_mask(n_group - i - 16), x + i + 16);
 
                 odd = _mm512_fmadd_ps(b, b, odd);
                 most = _mm512_max_ps(most, _mm512_andnot_ps(sign, b));
             }
         }
-        s = scales_of(_mm512_set1_ps(sum_lanes(_mm512_add_ps(even, odd))),
+        s = scales_of(_mm512_set1_ps(vec_sum(_mm512_add_ps(even, odd))),
                       _mm512_set1_ps(_mm512_reduce_max_ps(most)), _mm512_setzero_ps());
         inv = inverse(s);
         *scales = _mm512_cvtss_f32(s);
         for (size_t i = 0; i < n_group; i += 16, pairs += 8) {
-            const __m512 a = _mm512_maskz_loadu_ps(mask_of(n_group - i), x + i);
+            const __m512 a = _mm512_maskz_loadu_ps(vec_mask(n_group - i), x + i);
             const __m512i q = _mm512_cvtps_epi32(_mm512_mul_ps(a, inv));
 
             _mm256_storeu_si256((__m256i *)(void *)pairs, _mm512_cvtsepi32_epi16(q));

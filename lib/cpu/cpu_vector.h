@@ -1,0 +1,176 @@
+/* Floats side by side, as wide as the file that includes this is compiled for: 16 with AVX-512, 8
+ * with AVX2. Empty without either.
+ *
+ * A `n` beside a pointer or a vector is how many of its lanes count: all of them when n >= LANES.
+ */
+#ifndef CPU_CPU_VECTOR_H
+#define CPU_CPU_VECTOR_H
+
+#if defined(__AVX2__)
+
+#include <immintrin.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* The order of a sum is the source's: what _mm512_reduce_add_ps does is up to the compiler. */
+INLINE float vec_sum_8(__m256 v)
+{
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    s = _mm_add_ss(s, _mm_movehdup_ps(s));
+    return _mm_cvtss_f32(s);
+}
+
+INLINE float vec_max_8(__m256 v)
+{
+    __m128 s = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+
+    s = _mm_max_ps(s, _mm_movehl_ps(s, s));
+    s = _mm_max_ss(s, _mm_movehdup_ps(s));
+    return _mm_cvtss_f32(s);
+}
+
+#if defined(__AVX512F__)
+
+typedef __m512 vec;
+typedef __m512d vec_double;
+typedef __m512i vec_integers;
+enum { LANES = 16 };
+#define VEC(operation) _mm512_##operation
+
+INLINE __mmask16 vec_mask(size_t n)
+{
+    return (__mmask16)(n >= LANES ? 0xFFFF : (1 << n) - 1);
+}
+
+/* The first n lanes of v, the others of `rest`. */
+INLINE vec vec_first(vec v, size_t n, vec rest)
+{
+    return _mm512_mask_blend_ps(vec_mask(n), rest, v);
+}
+
+/* The first n floats at p, the others of `rest`; nothing behind p + n is read. */
+INLINE vec vec_load_or(const float *p, size_t n, vec rest)
+{
+    return _mm512_mask_loadu_ps(rest, vec_mask(n), p);
+}
+
+INLINE vec vec_load(const float *p, size_t n)
+{
+    return _mm512_maskz_loadu_ps(vec_mask(n), p);
+}
+
+INLINE void vec_store(float *p, size_t n, vec v)
+{
+    _mm512_mask_storeu_ps(p, vec_mask(n), v);
+}
+
+/* Lane by lane: a < b ? x : y. */
+INLINE vec vec_if_less(vec a, vec b, vec x, vec y)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), y, x);
+}
+
+INLINE vec vec_round(vec v)
+{
+    return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+INLINE float vec_sum(vec v)
+{
+    return vec_sum_8(_mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1)));
+}
+
+INLINE float vec_max(vec v)
+{
+    return vec_max_8(_mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1)));
+}
+
+INLINE vec_double vec_low_doubles(vec v)
+{
+    return _mm512_cvtps_pd(_mm512_castps512_ps256(v));
+}
+
+INLINE vec_double vec_high_doubles(vec v)
+{
+    return _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1));
+}
+
+#else
+
+typedef __m256 vec;
+typedef __m256d vec_double;
+typedef __m256i vec_integers;
+enum { LANES = 8 };
+#define VEC(operation) _mm256_##operation
+/* names that AVX has with its width in them */
+#define _mm256_castsi512_ps _mm256_castsi256_ps
+#define _mm256_castps_si512 _mm256_castps_si256
+
+INLINE __m256i vec_mask(size_t n)
+{
+    static const int32_t edge[2 * LANES] = {-1, -1, -1, -1, -1, -1, -1, -1};
+
+    return _mm256_loadu_si256((const __m256i *)(const void *)(edge + LANES - n));
+}
+
+INLINE vec vec_first(vec v, size_t n, vec rest)
+{
+    return n >= LANES ? v : _mm256_blendv_ps(rest, v, _mm256_castsi256_ps(vec_mask(n)));
+}
+
+INLINE vec vec_load(const float *p, size_t n)
+{
+    return n >= LANES ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, vec_mask(n));
+}
+
+INLINE vec vec_load_or(const float *p, size_t n, vec rest)
+{
+    return vec_first(vec_load(p, n), n, rest);
+}
+
+INLINE void vec_store(float *p, size_t n, vec v)
+{
+    if (n >= LANES)
+        _mm256_storeu_ps(p, v);
+    else
+        _mm256_maskstore_ps(p, vec_mask(n), v);
+}
+
+INLINE vec vec_if_less(vec a, vec b, vec x, vec y)
+{
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+}
+
+INLINE vec vec_round(vec v)
+{
+    return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+
+INLINE float vec_sum(vec v)
+{
+    return vec_sum_8(v);
+}
+
+INLINE float vec_max(vec v)
+{
+    return vec_max_8(v);
+}
+
+INLINE vec_double vec_low_doubles(vec v)
+{
+    return _mm256_cvtps_pd(_mm256_castps256_ps128(v));
+}
+
+INLINE vec_double vec_high_doubles(vec v)
+{
+    return _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1));
+}
+
+#endif /* __AVX512F__ */
+#endif /* __AVX2__ */
+#endif
