@@ -70,14 +70,7 @@ static bool set_heads(struct model_config *c, const char *dim_key, const char *h
     c->n_kv_heads = c->n_heads;
     c->bos_id = -1;
     c->tied_embeddings = true; /* no output matrix */
-    if (c->dim % c->n_heads != 0)
-        return status_fail(status, STATUS_CONFIG, "%s: must be a multiple of %s %d, is %d", dim_key,
-                           heads_key, c->n_heads, c->dim);
-    c->head_dim = c->dim / c->n_heads;
-    if (c->head_dim > MODEL_CONFIG_MAX_HEAD_DIM)
-        return status_fail(status, STATUS_CONFIG, "%s: heads of %d, at most %d are computed",
-                           dim_key, c->head_dim, MODEL_CONFIG_MAX_HEAD_DIM);
-    return true;
+    return model_config_derive_head_dim(c, dim_key, heads_key, status);
 }
 
 bool bert_config_read(struct model_config *c, const json_t *root, struct status *status)

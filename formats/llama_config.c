@@ -29,20 +29,6 @@ static bool check_heads(const struct model_config *c, const char *heads_key, con
     return true;
 }
 
-/* The width of a head where the file does not say it. */
-static bool derive_head_dim(struct model_config *c, const char *dim_key, const char *heads_key,
-                            struct status *status)
-{
-    if (c->dim % c->n_heads != 0)
-        return status_fail(status, STATUS_CONFIG, "%s: must be a multiple of %s %d, is %d", dim_key,
-                           heads_key, c->n_heads, c->dim);
-    c->head_dim = c->dim / c->n_heads;
-    if (c->head_dim > MODEL_CONFIG_MAX_HEAD_DIM)
-        return status_fail(status, STATUS_CONFIG, "%s: heads of %d, at most %d are computed",
-                           dim_key, c->head_dim, MODEL_CONFIG_MAX_HEAD_DIM);
-    return true;
-}
-
 static bool add_eos(struct model_config *c, int64_t id, const char *key, struct status *status)
 {
     if (id < 0 || id >= c->vocab_size)
@@ -76,7 +62,8 @@ static bool read_heads(struct model_config *c, const json_t *root, struct status
                           &found, status) &&
            json_file_size(root, "head_dim", MODEL_CONFIG_MAX_HEAD_DIM, &c->head_dim, &found,
                           status) &&
-           (found || derive_head_dim(c, "hidden_size", "num_attention_heads", status)) &&
+           (found ||
+            model_config_derive_head_dim(c, "hidden_size", "num_attention_heads", status)) &&
            check_heads(c, "num_attention_heads", "num_key_value_heads", "head_dim", status);
 }
 
@@ -270,8 +257,8 @@ static bool read_gguf_heads(struct model_config *c, const struct gguf *gguf, str
                    &found, status) ||
         !gguf_size(gguf, "llama.attention.key_length", MODEL_CONFIG_MAX_HEAD_DIM, &c->head_dim,
                    &found, status) ||
-        (!found &&
-         !derive_head_dim(c, "llama.embedding_length", "llama.attention.head_count", status)) ||
+        (!found && !model_config_derive_head_dim(c, "llama.embedding_length",
+                                                 "llama.attention.head_count", status)) ||
         !check_heads(c, "llama.attention.head_count", "llama.attention.head_count_kv",
                      "llama.attention.key_length", status))
         return false;

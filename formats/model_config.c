@@ -22,6 +22,19 @@ static const struct {
 
 #define N_MODELS (sizeof(models) / sizeof(models[0]))
 
+bool model_config_derive_head_dim(struct model_config *c, const char *dim_key,
+                                  const char *heads_key, struct status *status)
+{
+    if (c->dim % c->n_heads != 0)
+        return status_fail(status, STATUS_CONFIG, "%s: must be a multiple of %s %d, is %d", dim_key,
+                           heads_key, c->n_heads, c->dim);
+    c->head_dim = c->dim / c->n_heads;
+    if (c->head_dim > MODEL_CONFIG_MAX_HEAD_DIM)
+        return status_fail(status, STATUS_CONFIG, "%s: heads of %d, at most %d are computed",
+                           dim_key, c->head_dim, MODEL_CONFIG_MAX_HEAD_DIM);
+    return true;
+}
+
 /* ---- config.json ------------------------------------------------------------------------- */
 
 static bool find_class(const json_t *root, const char **name, struct status *status)

@@ -83,4 +83,9 @@ bool model_config_from_json(struct model_config *config, const json_t *root,
 bool model_config_read_gguf(struct model_config *config, const struct gguf *gguf,
                             struct status *status) MUST_CHECK;
 
+/* For its parts (llama_config, bert_config): head_dim from dim and n_heads, where the file does not
+ * say it. The message begins with the key. */
+bool model_config_derive_head_dim(struct model_config *config, const char *dim_key,
+                                  const char *heads_key, struct status *status) MUST_CHECK;
+
 #endif
