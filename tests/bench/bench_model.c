@@ -1,6 +1,6 @@
 /* How fast whole models are, as JSON lines: tokens a second, and the arithmetic of their linear
  * layers as a share of the peaks probed in the same run, before and after each case: of float
- * multiply-adds, and of products of 16-bit numbers where the machine has them.
+ * multiply-adds, and of products of 16-bit numbers, by the instructions of the kernel set in use.
  *
  *   bench_model LANGUAGE_MODEL ENCODER TEXTS THREADS
  *
@@ -324,6 +324,7 @@ int main(int argc, char **argv)
 {
     struct device_options options = {0};
     struct status status;
+    const struct cpu_kernels *kernels;
     struct model *model;
 
     if (argc != 5 || (options.n_threads = atoi(argv[4])) < 1) {
@@ -335,9 +336,11 @@ int main(int argc, char **argv)
     need(bench.backend, &status);
     bench.device = bench.backend->open(&options, &status);
     need(bench.device, &status);
+    kernels = cpu_kernels_pick(getenv("MEDRAT_KERNELS"), &status);
+    need(kernels, &status);
     bench.pool = thread_pool_open(options.n_threads, &status);
     need(bench.pool, &status);
-    probe_open(&bench.probe, bench.pool);
+    probe_open(&bench.probe, bench.pool, kernels);
     model = model_open(argv[1], bench.backend, bench.device, &status);
     need(model, &status);
     bench_score(model);

@@ -4,9 +4,9 @@
  *   bench_ops [THREADS [OPERATION]]
  *
  * linear: gflops and their shares of the probed peaks of float multiply-adds (share_of_f32) and of
- * products of 16-bit numbers (share_of_16_bit, where the machine has them); for few rows what
- * counts is gbytes, the weights' bytes a second, and its share of a streaming read. The others:
- * microseconds, and gbytes of operands. */
+ * products of 16-bit numbers (share_of_16_bit, for sets that have them), of the set in use; for few
+ * rows what counts is gbytes, the weights' bytes a second, and its share of a streaming read. The
+ * others: microseconds, and gbytes of operands. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -319,6 +319,7 @@ int main(int argc, char **argv)
 {
     struct device_options options = {argc > 1 ? atoi(argv[1]) : 1};
     struct status status = {0};
+    const struct cpu_kernels *kernels;
     struct thread_pool *pool;
 
     if (options.n_threads < 1 || options.n_threads > 256) {
@@ -331,9 +332,11 @@ int main(int argc, char **argv)
     pool = thread_pool_open(options.n_threads, &status);
     op_need(pool != NULL, "threads", &status);
     bench.threads = options.n_threads;
-    bench.kernels = cpu_kernels_pick(getenv("MEDRAT_KERNELS"), &status)->name;
+    kernels = cpu_kernels_pick(getenv("MEDRAT_KERNELS"), &status);
+    op_need(kernels != NULL, "kernels", &status);
+    bench.kernels = kernels->name;
     bench.only = argc > 2 ? argv[2] : NULL;
-    probe_open(&bench.probe, pool);
+    probe_open(&bench.probe, pool, kernels);
     bench_all();
     probe_close(&bench.probe);
     thread_pool_close(pool);

@@ -1,6 +1,6 @@
-/* What this machine can do now: multiply-adds a second, of floats and of 16-bit numbers, and bytes
- * read a second, of one thread or of all. Measured beside what they are compared with, since other
- * programs change them by the minute. */
+/* What this machine can do now: multiply-adds a second, of floats and of 16-bit numbers, by the
+ * instructions of the kernel set in use, and bytes read a second, of one thread or of all. Measured
+ * beside what they are compared with, since other programs change them by the minute. */
 #ifndef BENCH_PROBE_H
 #define BENCH_PROBE_H
 
@@ -8,10 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/memory.h"
 #include "base/thread_pool.h"
+#include "cpu/cpu_kernels.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -65,6 +67,24 @@ __attribute__((target("avx512f"), noinline)) static double probe_words_vnni(int 
     return 768.0 * steps; /* 16 lanes of two products */
 }
 
+/* A product of pairs needs an addition of its own: twelve sums of them. */
+__attribute__((target("avx2"), noinline)) static double probe_words_madd(int steps)
+{
+    __m256i v0 = {0}, v1 = v0, v2 = v0, v3 = v0, v4 = v0, v5 = v0, v6 = v0, v7 = v0, v8 = v0;
+    __m256i v9 = v0, v10 = v0, v11 = v0, product, m = v0;
+
+#define PROBE_SUM(at) "vpmaddwd %t13, %t13, %t12\n\tvpaddd %t12, %t" at ", %t" at "\n\t"
+    for (int i = 0; i < steps; i++)
+        __asm__ volatile(PROBE_SUM("0") PROBE_SUM("1") PROBE_SUM("2") PROBE_SUM("3") PROBE_SUM("4")
+                             PROBE_SUM("5") PROBE_SUM("6") PROBE_SUM("7") PROBE_SUM("8")
+                                 PROBE_SUM("9") PROBE_SUM("10") PROBE_SUM("11")
+                         : "+v"(v0), "+v"(v1), "+v"(v2), "+v"(v3), "+v"(v4), "+v"(v5), "+v"(v6),
+                           "+v"(v7), "+v"(v8), "+v"(v9), "+v"(v10), "+v"(v11), "=&v"(product)
+                         : "v"(m));
+#undef PROBE_SUM
+    return 384.0 * steps; /* 8 lanes of two products */
+}
+
 __attribute__((target("avx512f"), noinline)) static double probe_words_bf16(int steps)
 {
     PROBE_CHAINS(__m512, "g", "vdpbf16ps")
@@ -95,35 +115,12 @@ __attribute__((noinline)) static double probe_multiply_plain(int steps)
     return 32.0 * steps;
 }
 
-static inline double probe_multiply(int steps)
-{
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f"))
-        return probe_multiply_avx512(steps);
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return probe_multiply_avx2(steps);
-#endif
-    return probe_multiply_plain(steps);
-}
-
-/* Products of 16-bit numbers, bf16 or integers, bf16 where there are both; 0: neither. */
-static inline double probe_words(int steps)
-{
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (probe_has_bf16())
-        return probe_words_bf16(steps);
-    if (__builtin_cpu_supports("avx512vnni"))
-        return probe_words_vnni(steps);
-#endif
-    (void)steps;
-    return 0;
-}
+typedef double probe_loop(int steps); /* returns its operations */
 
 struct probe {
     struct thread_pool *pool;
     clockid_t clock; /* one thread is timed by its own time on the CPU, which others do not take */
+    probe_loop *multiply, *words; /* words: NULL for sets without */
     atomic_int n_arrived;
     uint64_t *buffers[256]; /* one a thread, [PROBE_BUFFER bytes] */
     double operations[256];
@@ -144,7 +141,7 @@ static inline void probe_multiply_item(void *context, size_t item, int thread)
 
     (void)thread;
     probe_meet(p);
-    p->operations[item] = probe_multiply(PROBE_STEPS);
+    p->operations[item] = p->multiply(PROBE_STEPS);
 }
 
 static inline void probe_words_item(void *context, size_t item, int thread)
@@ -153,7 +150,7 @@ static inline void probe_words_item(void *context, size_t item, int thread)
 
     (void)thread;
     probe_meet(p);
-    p->operations[item] = probe_words(PROBE_STEPS);
+    p->operations[item] = p->words ? p->words(PROBE_STEPS) : 0;
 }
 
 static inline void probe_read_item(void *context, size_t item, int thread)
@@ -172,9 +169,31 @@ static inline void probe_read_item(void *context, size_t item, int thread)
         atomic_fetch_add(&p->sum, sums[j]);
 }
 
-static inline void probe_open(struct probe *p, struct thread_pool *pool)
+/* What the set's products could be done with at best; of 16-bit numbers bf16 where a CPU has both
+ * bf16 and integers. */
+static inline void probe_pick(struct probe *p, const struct cpu_kernels *kernels)
+{
+    p->multiply = probe_multiply_plain;
+#if defined(__x86_64__)
+    if (strncmp(kernels->name, "avx512", 6) == 0) {
+        p->multiply = probe_multiply_avx512;
+        if (kernels->words)
+            p->words = probe_has_bf16() ? probe_words_bf16 : probe_words_vnni;
+    } else if (strncmp(kernels->name, "avx2", 4) == 0) {
+        p->multiply = probe_multiply_avx2;
+        if (kernels->words)
+            p->words = probe_words_madd;
+    }
+#else
+    (void)kernels;
+#endif
+}
+
+static inline void probe_open(struct probe *p, struct thread_pool *pool,
+                              const struct cpu_kernels *kernels)
 {
     *p = (struct probe){.pool = pool, .clock = CLOCK_MONOTONIC};
+    probe_pick(p, kernels);
     if (thread_pool_size(pool) == 1)
         p->clock = CLOCK_THREAD_CPUTIME_ID;
     for (int i = 0; i < thread_pool_size(pool); i++) {
