@@ -5,7 +5,6 @@
 
 #include "cpu/cpu_tile_avx512.h"
 #include "cpu/cpu_vector_rows.h"
-#include "cpu/cpu_words_avx512vnni.h"
 
 /* What both sets have: only linear layers differ. */
 #define COMMON                                                                                     \

@@ -85,9 +85,35 @@ INLINE float vec_sum(vec v)
     return vec_sum_8(_mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1)));
 }
 
+INLINE vec_integers vec_load_integers(const void *p)
+{
+    return _mm512_loadu_si512(p);
+}
+
+INLINE void vec_store_integers(void *p, vec_integers v)
+{
+    _mm512_storeu_si512(p, v);
+}
+
 INLINE float vec_max(vec v)
 {
     return vec_max_8(_mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1)));
+}
+
+/* Lane by lane: a is a NaN ? x : y. */
+INLINE vec vec_if_nan(vec a, vec x, vec y)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), y, x);
+}
+
+INLINE vec vec_load_f16(const void *p)
+{
+    return _mm512_cvtph_ps(_mm256_loadu_si256(p));
+}
+
+INLINE vec vec_load_bf16(const void *p)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p)), 16));
 }
 
 INLINE vec_double vec_low_doubles(vec v)
@@ -110,6 +136,8 @@ enum { LANES = 8 };
 /* names that AVX has with its width in them */
 #define _mm256_castsi512_ps _mm256_castsi256_ps
 #define _mm256_castps_si512 _mm256_castps_si256
+#define _mm256_and_si512 _mm256_and_si256
+#define _mm256_setzero_si512 _mm256_setzero_si256
 
 INLINE __m256i vec_mask(size_t n)
 {
@@ -156,9 +184,34 @@ INLINE float vec_sum(vec v)
     return vec_sum_8(v);
 }
 
+INLINE vec_integers vec_load_integers(const void *p)
+{
+    return _mm256_loadu_si256(p);
+}
+
+INLINE void vec_store_integers(void *p, vec_integers v)
+{
+    _mm256_storeu_si256(p, v);
+}
+
 INLINE float vec_max(vec v)
 {
     return vec_max_8(v);
+}
+
+INLINE vec vec_if_nan(vec a, vec x, vec y)
+{
+    return _mm256_blendv_ps(y, x, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+}
+
+INLINE vec vec_load_f16(const void *p)
+{
+    return _mm256_cvtph_ps(_mm_loadu_si128(p));
+}
+
+INLINE vec vec_load_bf16(const void *p)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(p)), 16));
 }
 
 INLINE vec_double vec_low_doubles(vec v)

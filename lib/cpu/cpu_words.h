@@ -74,6 +74,10 @@ struct cpu_words {
                 size_t panel, size_t end);
 };
 
+#if defined(__x86_64__)
+extern const struct cpu_words words_avx512vnni;
+#endif
+
 static inline size_t word_groups(size_t cols)
 {
     return (cols + WORD_GROUP - 1) / WORD_GROUP;

@@ -3,21 +3,15 @@
  * first-level cache. */
 #if defined(__x86_64__)
 
-#include "cpu/cpu_words_avx512vnni.h"
-
-#include <immintrin.h>
-
-#define INLINE static inline __attribute__((always_inline))
+#include "cpu/cpu_tile_avx512.h"
+#include "cpu/cpu_vector_few.h"
+#include "cpu/cpu_vector_round.h"
 
 enum { WORD_ROWS = 12, WORD_PANELS = 2, WIDTH = WORD_PANELS * PANEL_ROWS };
 
 /* All rows of a tile, by number: gcc keeps accumulators in registers only when each has a name. */
 #define ALL_ROWS(ROW)                                                                              \
     ROW(0) ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6) ROW(7) ROW(8) ROW(9) ROW(10) ROW(11)
-
-/* _mm512_dpwssd_epi32(sums, x, w), for which gcc 12 copies each accumulator and runs out of
- * registers. */
-#define MULTIPLY_PAIRS(sums, x, w) __asm__("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(x), "v"(w))
 
 /* The first n lanes, n from below 0 (none) to above 16 (all). */
 INLINE __mmask16 lanes(int n)
@@ -167,16 +161,21 @@ static void multiply(float *y, size_t y_stride, int n_cols, const struct word_ro
     tiles[n_rows](y, y_stride, n_cols, x, w, n_k, go_on);
 }
 
+static void measure(float *scales, const struct matrix *matrix, size_t panel, float *scratch)
+{
+    vector_measure(scales, matrix, panel, scratch, tile_avx512_expand);
+}
+
 const struct cpu_words words_avx512vnni = {
     .chunk = 640,
-    .round = round_avx512vnni_row,
-    .measure = round_avx512vnni_measure,
-    .expand = round_avx512vnni_expand,
+    .round = vector_round,
+    .measure = measure,
+    .expand = vector_expand,
     .tile_rows = WORD_ROWS,
     .tile_panels = WORD_PANELS,
     .tile = multiply,
     .few_rows = WORD_FEW_ROWS,
-    .few = few_avx512vnni_multiply,
+    .few = vector_few,
 };
 
 #else

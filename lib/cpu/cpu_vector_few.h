@@ -1,0 +1,166 @@
+/* Products of few rows: blocks go from the panel to the product without a stop in scratch. The
+ * numbers are those of the expansion, and integer sums have no order, so the bits are the tile's.
+ * Written once for both vector widths.
+ *
+ * Even and odd pairs of columns have sums of their own, so that one row does not wait for its own
+ * results. */
+#ifndef CPU_CPU_VECTOR_FEW_H
+#define CPU_CPU_VECTOR_FEW_H
+
+#include "cpu/cpu_vector_words.h"
+
+#if defined(__AVX2__)
+
+enum { WORD_FEW_ROWS = 4 };
+
+/* Up to four rows' sums of a group, of LANES outputs. */
+struct few_sums {
+    vec_integers a0, a1, a2, a3, b0, b1, b2, b3;
+};
+
+#define FEW_ALL_ROWS(ROW) ROW(0) ROW(1) ROW(2) ROW(3)
+
+/* The k-th pair of columns from x on; `rows` and `k` are constants in every caller. */
+INLINE void add_pair(const int rows, struct few_sums *s, const int32_t *x, size_t stride,
+                     const size_t k, vec_integers w)
+{
+#define ROW(r)                                                                                     \
+    if (rows > r) {                                                                                \
+        const vec_integers e = VEC(set1_epi32)(x[r * stride + k]);                                 \
+                                                                                                   \
+        if (k % 2)                                                                                 \
+            MULTIPLY_PAIRS(s->b##r, e, w);                                                         \
+        else                                                                                       \
+            MULTIPLY_PAIRS(s->a##r, e, w);                                                         \
+    }
+    FEW_ALL_ROWS(ROW)
+#undef ROW
+}
+
+INLINE void add_4_bit(const int rows, struct few_sums *s, const int32_t *x, size_t stride,
+                      const uint8_t *p, size_t lane, vec inv, bool has_m)
+{
+    const struct pair_factors f = factors_4_bit(p + 2 * lane, inv, has_m);
+
+    p += (has_m ? 4 : 2) * PANEL_ROWS;
+    for (int j = 0; j < QUANT_BLOCK / 8; j++, p += 4 * PANEL_ROWS, x += 4) {
+        const vec_integers v = vec_load_integers(p + 4 * lane);
+
+        add_pair(rows, s, x, stride, 0, from_nibbles(v, 0, f));
+        add_pair(rows, s, x, stride, 1, from_nibbles(v, 1, f));
+        add_pair(rows, s, x, stride, 2, from_nibbles(v, 2, f));
+        add_pair(rows, s, x, stride, 3, from_nibbles(v, 3, f));
+    }
+}
+
+INLINE void add_8_bit(const int rows, struct few_sums *s, const int32_t *x, size_t stride,
+                      const uint8_t *p, size_t lane, vec inv)
+{
+    const vec_integers d = factors_8_bit(p + 2 * lane, inv);
+
+    p += 2 * PANEL_ROWS;
+    for (int j = 0; j < QUANT_BLOCK / 4; j++, p += 4 * PANEL_ROWS, x += 2) {
+        const vec_integers v = vec_load_integers(p + 4 * lane);
+
+        add_pair(rows, s, x, stride, 0, from_bytes(v, 0, d));
+        add_pair(rows, s, x, stride, 1, from_bytes(v, 1, d));
+    }
+}
+
+/* A group of n_blocks of the outputs [lane, lane + LANES). */
+INLINE void add_blocks(const int rows, const enum dtype dtype, float sums[][PANEL_ROWS],
+                       const int32_t *x, size_t stride, const float *x_scales, const uint8_t *p,
+                       size_t lane, const float *w_scales, size_t n_blocks)
+{
+    const size_t size = (dtype == DTYPE_Q8_0 ? 34 : dtype == DTYPE_Q4_1 ? 20 : 18) * PANEL_ROWS;
+    const vec scales = VEC(loadu_ps)(w_scales + lane), inv = inverse(scales);
+    const vec_integers none = VEC(setzero_si512)();
+    struct few_sums s = {none, none, none, none, none, none, none, none};
+
+    for (; n_blocks > 0; n_blocks--, p += size, x += QUANT_BLOCK / 2) {
+        if (dtype == DTYPE_Q8_0)
+            add_8_bit(rows, &s, x, stride, p, lane, inv);
+        else
+            add_4_bit(rows, &s, x, stride, p, lane, inv, dtype == DTYPE_Q4_1);
+    }
+#define ROW(r)                                                                                     \
+    if (rows > r) {                                                                                \
+        const vec_integers products = VEC(add_epi32)(s.a##r, s.b##r);                              \
+        const vec y = VEC(mul_ps)(VEC(cvtepi32_ps)(products), scales);                             \
+                                                                                                   \
+        VEC(storeu_ps)                                                                             \
+        (sums[r] + lane,                                                                           \
+         VEC(fmadd_ps)(y, VEC(set1_ps)(x_scales[r]), VEC(loadu_ps)(sums[r] + lane)));              \
+    }
+    FEW_ALL_ROWS(ROW)
+#undef ROW
+}
+
+/* One panel, of which n outputs count. */
+INLINE void few(const int rows, const enum dtype dtype, float *y, size_t y_stride, size_t n,
+                const struct word_rows *x, const uint8_t *p, const float *w_scales, size_t n_blocks)
+{
+    const size_t size = (dtype == DTYPE_Q8_0 ? 34 : dtype == DTYPE_Q4_1 ? 20 : 18) * PANEL_ROWS;
+    const size_t most = WORD_GROUP / QUANT_BLOCK;
+    const int32_t *pairs = x->pairs;
+    const float *scales = x->scales;
+    _Alignas(64) float sums[WORD_FEW_ROWS][PANEL_ROWS] = {{0}};
+
+    while (n_blocks > 0) {
+        const size_t n_group = n_blocks < most ? n_blocks : most;
+
+        for (size_t lane = 0; lane < PANEL_ROWS; lane += LANES)
+            add_blocks(rows, dtype, sums, pairs, x->stride, scales, p, lane, w_scales, n_group);
+        p += n_group * size;
+        pairs += n_group * QUANT_BLOCK / 2;
+        scales += x->scale_stride;
+        w_scales += PANEL_ROWS;
+        n_blocks -= n_group;
+    }
+    for (size_t r = 0; r < (size_t)rows; r++) {
+        for (size_t lane = 0; lane < n; lane += LANES)
+            vec_store(y + r * y_stride + lane, n - lane, VEC(loadu_ps)(sums[r] + lane));
+    }
+}
+
+typedef void few_function(float *y, size_t y_stride, size_t n, const struct word_rows *x,
+                          const uint8_t *p, const float *w_scales, size_t n_blocks);
+
+#define FEW(type, rows)                                                                            \
+    static void few_##type##_##rows(float *y, size_t y_stride, size_t n,                           \
+                                    const struct word_rows *x, const uint8_t *p,                   \
+                                    const float *w_scales, size_t n_blocks)                        \
+    {                                                                                              \
+        few(rows, DTYPE_##type, y, y_stride, n, x, p, w_scales, n_blocks);                         \
+    }
+#define ALL(type) FEW(type, 1) FEW(type, 2) FEW(type, 3) FEW(type, 4)
+ALL(Q4_1)
+ALL(Q4_0)
+ALL(Q8_0)
+#undef ALL
+#undef FEW
+
+static void vector_few(float *y, const struct word_rows *x, int n_rows, const struct matrix *matrix,
+                       size_t panel, size_t end)
+{
+#define ROWS(type)                                                                                 \
+    {                                                                                              \
+        NULL, few_##type##_1, few_##type##_2, few_##type##_3, few_##type##_4                       \
+    }
+    static few_function *const functions[DTYPE_COUNT][WORD_FEW_ROWS + 1] = {
+        [DTYPE_Q4_1] = ROWS(Q4_1), [DTYPE_Q4_0] = ROWS(Q4_0), [DTYPE_Q8_0] = ROWS(Q8_0)};
+#undef ROWS
+    const size_t groups = word_groups(matrix->cols);
+
+    for (; panel < end; panel++) {
+        const size_t left = matrix->rows - panel * PANEL_ROWS;
+
+        functions[matrix->dtype][n_rows](
+            y + panel * PANEL_ROWS, matrix->rows, left < PANEL_ROWS ? left : PANEL_ROWS, x,
+            cpu_matrix_at(matrix, panel, 0), matrix->scales + panel * groups * PANEL_ROWS,
+            matrix->cols / QUANT_BLOCK);
+    }
+}
+
+#endif /* __AVX2__ */
+#endif
