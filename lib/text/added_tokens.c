@@ -6,6 +6,15 @@
 #include "text/unicode.h"
 #include "text/vocab.h"
 
+/* The first two bytes tell most text apart from tokens, a run of [ among it. */
+static void set_starts(struct added_tokens *added, struct text content)
+{
+    added->first[(unsigned char)content.ptr[0]] = true;
+    for (size_t byte = 0; byte < 256; byte++)
+        added->second[byte] =
+            added->second[byte] || content.len == 1 || (unsigned char)content.ptr[1] == byte;
+}
+
 bool added_tokens_init(struct added_tokens *added, const struct added_token *tokens, size_t n,
                        struct status *status)
 {
@@ -21,7 +30,7 @@ bool added_tokens_init(struct added_tokens *added, const struct added_token *tok
         keys[n_keys] = tokens[i].content;
         if (vocab_index_add(&index, keys, (int32_t)n_keys) >= 0)
             continue;
-        added->first[(unsigned char)keys[n_keys].ptr[0]] = true;
+        set_starts(added, keys[n_keys]);
         added->tokens[n_keys] = (struct added_token){{0}, tokens[i].id, tokens[i].flags};
         places[n_keys] = (int32_t)n_keys;
         n_keys++;
@@ -40,6 +49,13 @@ void added_tokens_release(struct added_tokens *added)
     trie_release(&added->trie);
     free(added->tokens);
     *added = (struct added_tokens){0};
+}
+
+/* Could a token begin here? */
+static bool may_begin(const struct added_tokens *added, struct text text, size_t at)
+{
+    return added->first[(unsigned char)text.ptr[at]] &&
+           (at + 1 == text.len || added->second[(unsigned char)text.ptr[at + 1]]);
 }
 
 /* Where the character that ends at `at` > 0 begins. */
@@ -114,7 +130,7 @@ static int32_t search(const struct added_tokens *added, struct text text, struct
         int32_t place;
         size_t len;
 
-        if (!added->first[(unsigned char)text.ptr[at]])
+        if (!may_begin(added, text, at))
             continue;
         place = trie_longest(&added->trie, text, at, &len);
         if (place < 0)

@@ -25,6 +25,7 @@ struct added_tokens {
     struct trie trie;           /* content -> place in tokens */
     struct added_token *tokens; /* ours; their contents are not kept */
     bool first[256];            /* does a token begin with this byte? */
+    bool second[256];           /* may this be its second, or behind one of one byte? */
 };
 
 /* Of equal contents the first counts. */

@@ -1,5 +1,9 @@
 #include "text/bert_normalizer.h"
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
 #include "text/bert_unicode.h"
 #include "text/normal_form.h"
 #include "text/unicode.h"
@@ -11,10 +15,20 @@ struct work {
     struct buf *out;
 };
 
+/* A character that becomes the same bytes wherever it stands. */
+struct bert_known {
+    int32_t c; /* 0: none */
+    unsigned char len;
+    char bytes[19]; /* four parts and the spaces beside an ideograph */
+};
+
+enum { N_KNOWN = 1024 }; /* a power of two; a character's place is its low bits */
+
 void bert_normalizer_scratch_release(struct bert_normalizer_scratch *scratch)
 {
     tokens_release(&scratch->marks);
     tokens_release(&scratch->ordered);
+    free(scratch->known);
     *scratch = (struct bert_normalizer_scratch){0};
 }
 
@@ -114,6 +128,64 @@ static void clean(struct work *work, int32_t c)
     }
 }
 
+/* Does it end the marks before it, and leaves none that wait? */
+static bool stands_alone(const struct bert_normalizer *options, int32_t c)
+{
+    int32_t parts[UNICODE_MAX_DECOMPOSED];
+    size_t n;
+
+    if (!options->strip_accents)
+        return true;
+    n = unicode_decompose(c, parts);
+    for (size_t i = 0; i < n; i++) {
+        if (unicode_combining_class(parts[i]) != 0 &&
+            (i == 0 || !bert_unicode_is_nonspacing_mark(parts[i])))
+            return false;
+    }
+    return true;
+}
+
+/* The place of c among the known characters, where it may stand already. */
+static struct bert_known *known_place(struct work *work, int32_t c)
+{
+    struct bert_normalizer_scratch *s = work->scratch;
+    const struct bert_normalizer *a = &s->known_under, *b = work->options;
+
+    if (!s->known)
+        s->known = memory_zeroed(N_KNOWN, sizeof(*s->known));
+    if (a->clean_text != b->clean_text || a->chinese_chars != b->chinese_chars ||
+        a->strip_accents != b->strip_accents || a->lowercase != b->lowercase) {
+        memset(s->known, 0, N_KNOWN * sizeof(*s->known));
+        s->known_under = *b;
+    }
+    return &s->known[c & (N_KNOWN - 1)];
+}
+
+/* A character beyond ASCII: its properties are asked for once. */
+static void put_beyond_ascii(struct work *work, int32_t c)
+{
+    struct bert_known *known = known_place(work, c);
+    const size_t from = work->out->len;
+    size_t len;
+
+    if (known->c == c) {
+        end_marks(work);
+        buf_append(work->out, known->bytes, known->len);
+        return;
+    }
+    if (work->scratch->marks.n > 0 || !stands_alone(work->options, c)) {
+        clean(work, c);
+        return;
+    }
+    clean(work, c);
+    len = work->out->len - from;
+    if (len > 0 && len <= sizeof(known->bytes)) {
+        known->c = c;
+        known->len = (unsigned char)len;
+        memcpy(known->bytes, work->out->data + from, len);
+    }
+}
+
 void bert_normalizer_append(const struct bert_normalizer *options,
                             struct bert_normalizer_scratch *scratch, struct text text,
                             struct buf *out)
@@ -124,7 +196,10 @@ void bert_normalizer_append(const struct bert_normalizer *options,
         int32_t c;
 
         at += unicode_decode(text, at, &c);
-        clean(&work, c);
+        if (c < 0x80)
+            clean(&work, c);
+        else
+            put_beyond_ascii(&work, c);
     }
     end_marks(&work);
 }

@@ -20,10 +20,14 @@ struct bert_normalizer {
     bool lowercase;
 };
 
+struct bert_known;
+
 /* What one text at a time needs; kept for the next. Zeroed = valid and empty. */
 struct bert_normalizer_scratch {
     struct tokens marks; /* code points that wait for their canonical order */
     struct tokens ordered;
+    struct bert_known *known;           /* ours: what characters beyond ASCII became */
+    struct bert_normalizer known_under; /* these options */
 };
 void bert_normalizer_scratch_release(struct bert_normalizer_scratch *scratch);
 

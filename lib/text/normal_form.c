@@ -9,10 +9,26 @@
 /* No code point has more in its compatibility decomposition: U+FDFA has 18. */
 enum { MAX_PARTS = 18 };
 
+enum { MAX_FEW = 16 }; /* marks in a row */
+
 void normal_form_scratch_release(struct normal_form_scratch *scratch)
 {
     tokens_release(&scratch->points);
     tokens_release(&scratch->marks);
+}
+
+/* Few marks, as letters have them: by insertion. */
+static void order_few(int32_t *marks, size_t n)
+{
+    for (size_t i = 1; i < n; i++) {
+        const int32_t mark = marks[i];
+        const unsigned class = unicode_combining_class(mark);
+        size_t at = i;
+
+        for (; at > 0 && unicode_combining_class(marks[at - 1]) > class; at--)
+            marks[at] = marks[at - 1];
+        marks[at] = mark;
+    }
 }
 
 /* By counting, so that a text of nothing but marks takes linear time. */
@@ -20,6 +36,11 @@ void normal_form_order(int32_t *marks, size_t n, struct tokens *spare)
 {
     size_t starts[256] = {0}; /* of each class, where its next mark goes */
     size_t sum = 0;
+
+    if (n <= MAX_FEW) {
+        order_few(marks, n);
+        return;
+    }
 
     for (size_t i = 0; i < n; i++)
         starts[unicode_combining_class(marks[i]) & 255]++;

@@ -38,6 +38,12 @@ enum pretokenizer pretokenizer_find(struct text pattern)
         {"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}|"
          " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
          PRETOKENIZER_QWEN2},
+        {"[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*"
+         "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
+         "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+"
+         "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
+         "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+         PRETOKENIZER_GPT4O},
     };
 
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -157,11 +163,12 @@ static size_t next_numbers(struct text text, size_t at, int max)
     return at;
 }
 
-/* [^\s\p{L}\p{N}]+[\r\n]* of which the first character is passed already. */
-static size_t others_end(struct text text, size_t at)
+/* [^\s\p{L}\p{N}]+[\r\n]* of which the first character is passed already; with `slashes`, the
+ * brackets behind have / in them, too. */
+static size_t others_end(struct text text, size_t at, bool slashes)
 {
     at = run_end(text, at, UNICODE_OTHER, false);
-    while (at < text.len && is_newline(text.ptr[at]))
+    while (at < text.len && (is_newline(text.ptr[at]) || (slashes && text.ptr[at] == '/')))
         at++;
     return at;
 }
@@ -186,10 +193,96 @@ static size_t next_llama3(struct text text, size_t at, int max_numbers)
         if (next.kind == UNICODE_LETTER && !is_newline(text.ptr[at]))
             return run_end(text, next.end, UNICODE_LETTER, false);
         if (next.kind == UNICODE_OTHER && text.ptr[at] == ' ')
-            return others_end(text, next.end);
+            return others_end(text, next.end, false);
     }
     if (first.kind == UNICODE_OTHER)
-        return others_end(text, first.end);
+        return others_end(text, first.end, false);
+    return space_end(text, at, false, true);
+}
+
+/* GPT-4o's words. U is what may stand among capitals (Lu Lt), L what may stand among small letters
+ * (Ll), and both are Lm, Lo and marks. At `at`, which is behind the optional first character:
+ *
+ *   U*L+   all of it; without an L behind the U, up to the last of them that is both
+ *   U+L*   tried next: capitals alone, so *capitals
+ *
+ * Returns `at` if there is no word. */
+static size_t gpt4o_letters(struct text text, size_t at, bool *capitals)
+{
+    size_t both_end = at, end = at;
+    unsigned cases = 0;
+
+    *capitals = false;
+    for (size_t n; end < text.len; end += n) {
+        int32_t c;
+
+        n = unicode_decode(text, end, &c);
+        cases = unicode_cases(c);
+        if (!(cases & UNICODE_UPPER))
+            break;
+        if (cases & UNICODE_LOWER)
+            both_end = end + n;
+    }
+    if (end == text.len || cases == 0) {
+        *capitals = both_end == at;
+        return *capitals ? end : both_end;
+    }
+    for (size_t n; end < text.len; end += n) {
+        int32_t c;
+
+        n = unicode_decode(text, end, &c);
+        if (!(unicode_cases(c) & UNICODE_LOWER))
+            break;
+    }
+    return end;
+}
+
+/* [^\r\n\p{L}\p{N}]? and the letters; `at` if there is no word. A mark in front is a word by itself
+ * if capitals alone follow: it may be the L+ of the first alternative. */
+static size_t gpt4o_word(struct text text, size_t at, const struct character *first)
+{
+    bool capitals = false;
+    size_t end = at;
+
+    if (first->kind == UNICODE_LETTER)
+        return gpt4o_letters(text, at, &capitals);
+    if (first->kind == UNICODE_NUMBER || is_newline(text.ptr[at]))
+        return at;
+    if (first->end < text.len)
+        end = gpt4o_letters(text, first->end, &capitals);
+    if (end > first->end && !capitals)
+        return end;
+    if (first->kind == UNICODE_OTHER) {
+        int32_t c;
+
+        unicode_decode(text, at, &c);
+        if (unicode_cases(c) != 0)
+            return first->end;
+    }
+    return end > first->end ? end : at;
+}
+
+static size_t next_gpt4o(struct text text, size_t at)
+{
+    const struct character first = look(text, at, false);
+    const size_t word_end = gpt4o_word(text, at, &first);
+
+    if (word_end > at) {
+        const bool apostrophe = word_end < text.len && text.ptr[word_end] == '\'';
+        const size_t n = apostrophe ? contraction_any_case(text, word_end + 1) : 0;
+
+        return n > 0 ? word_end + 1 + n : word_end;
+    }
+    if (first.kind == UNICODE_NUMBER)
+        return next_numbers(text, first.end, 2);
+    if (first.kind == UNICODE_OTHER)
+        return others_end(text, first.end, true);
+    if (text.ptr[at] == ' ' && first.end < text.len) {
+        const struct character next = look(text, first.end, false);
+
+        if (next.kind == UNICODE_OTHER)
+            return others_end(text, next.end, true);
+    }
     return space_end(text, at, false, true);
 }
 
@@ -204,6 +297,8 @@ size_t pretokenizer_next(enum pretokenizer rule, struct text text, size_t at)
         return next_llama3(text, at, 3);
     case PRETOKENIZER_QWEN2:
         return next_llama3(text, at, 1);
+    case PRETOKENIZER_GPT4O:
+        return next_gpt4o(text, at);
     case PRETOKENIZER_NONE:
         break;
     }

@@ -8,6 +8,10 @@
  *   LLAMA3   (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|
  *             ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
  *   QWEN2    LLAMA3 with \p{N} instead of \p{N}{1,3}
+ *   GPT4O    with U = [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}], L = [\p{Ll}\p{Lm}\p{Lo}\p{M}] and
+ *            C = (?i:'s|'t|'re|'ve|'m|'ll|'d)
+ *            [^\r\n\p{L}\p{N}]?U*L+C?|[^\r\n\p{L}\p{N}]?U+L*C?|\p{N}{1,3}|
+ *             ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+
  */
 #ifndef TEXT_PRETOKENIZER_H
 #define TEXT_PRETOKENIZER_H
@@ -22,6 +26,7 @@ enum pretokenizer {
     PRETOKENIZER_SMOLLM,
     PRETOKENIZER_LLAMA3,
     PRETOKENIZER_QWEN2,
+    PRETOKENIZER_GPT4O,
 };
 
 /* The rule whose pattern this is, as tokenizer files spell it; PRETOKENIZER_NONE: it is another. */

@@ -259,10 +259,15 @@ static void put_matches(const struct splitter_step *step, struct splitter_scratc
     }
 }
 
-/* Cut one piece of the step before. */
+/* Cut one piece of the step before. The last piece's matches serve another with the same bytes:
+ * many short pieces in a row are. */
 static bool cut(const struct splitter_step *step, struct splitter_scratch *s, struct text piece,
-                struct status *status)
+                const struct text *last, struct status *status)
 {
+    if (last && text_equals(piece, *last)) {
+        put_matches(step, s, piece.ptr);
+        return true;
+    }
     s->n_matches = 0;
     if (step->kind == STEP_RULE) {
         for (size_t at = 0, end; at < piece.len; at = end) {
@@ -311,7 +316,9 @@ static bool run_step(const struct splitter_step *step, struct splitter_scratch *
     s->pieces.n = 0;
     s->others = pieces;
     for (size_t i = 0; i < pieces.n; i++) {
-        if (!cut(step, s, pieces.items[i], status))
+        const struct text *last = i > 0 && step->kind != STEP_RULE ? &pieces.items[i - 1] : NULL;
+
+        if (!cut(step, s, pieces.items[i], last, status))
             return false;
     }
     return true;

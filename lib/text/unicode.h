@@ -27,6 +27,11 @@ bool unicode_is_valid(struct text text);
 enum unicode_class { UNICODE_OTHER, UNICODE_LETTER, UNICODE_NUMBER, UNICODE_SPACE };
 enum unicode_class unicode_class(int32_t code_point);
 
+/* Where GPT-4o's pattern lets a character stand: among capitals (Lu, Lt), among small letters (Ll),
+ * both (Lm, Lo, M*), or 0; of Unicode 16.0. */
+enum unicode_case { UNICODE_UPPER = 1, UNICODE_LOWER = 2 };
+unsigned unicode_cases(int32_t code_point);
+
 bool unicode_is_number(int32_t code_point);          /* \p{N} of Unicode 17.0, as Rust has it */
 bool unicode_is_space(int32_t code_point);           /* White_Space */
 bool unicode_is_punctuation(int32_t code_point);     /* general category P* */

@@ -39,24 +39,6 @@ static bool init_heads(struct wordpiece *wordpiece, const struct text *pieces, s
     return ok;
 }
 
-bool wordpiece_init(struct wordpiece *wordpiece, const struct text *pieces, size_t n,
-                    struct text prefix, int32_t unknown_id, size_t max_word, struct status *status)
-{
-    *wordpiece = (struct wordpiece){.unknown_id = unknown_id, .max_word = max_word};
-    if (init_heads(wordpiece, pieces, n, status) &&
-        init_tails(wordpiece, pieces, n, prefix, status))
-        return true;
-    wordpiece_release(wordpiece);
-    return false;
-}
-
-void wordpiece_release(struct wordpiece *wordpiece)
-{
-    trie_release(&wordpiece->heads);
-    trie_release(&wordpiece->tails);
-    *wordpiece = (struct wordpiece){0};
-}
-
 /* Every piece is whole UTF-8, so the longest match ends between characters. */
 static void encode_word(const struct wordpiece *w, struct text word, size_t n_chars,
                         struct tokens *out)
@@ -79,12 +61,56 @@ static void encode_word(const struct wordpiece *w, struct text word, size_t n_ch
     }
 }
 
+/* What a word of one ASCII character becomes. */
+static void init_ascii(struct wordpiece *w)
+{
+    struct tokens tokens = {0};
+
+    for (size_t i = 0; i < sizeof(w->ascii) / sizeof(w->ascii[0]); i++) {
+        const char c = (char)i;
+
+        tokens_reset(&tokens);
+        encode_word(w, (struct text){&c, 1}, 1, &tokens);
+        w->ascii[i] = tokens.ids[0];
+    }
+    tokens_release(&tokens);
+}
+
+bool wordpiece_init(struct wordpiece *wordpiece, const struct text *pieces, size_t n,
+                    struct text prefix, int32_t unknown_id, size_t max_word, struct status *status)
+{
+    *wordpiece = (struct wordpiece){.unknown_id = unknown_id, .max_word = max_word};
+    if (!init_heads(wordpiece, pieces, n, status) ||
+        !init_tails(wordpiece, pieces, n, prefix, status)) {
+        wordpiece_release(wordpiece);
+        return false;
+    }
+    init_ascii(wordpiece);
+    return true;
+}
+
+void wordpiece_release(struct wordpiece *wordpiece)
+{
+    trie_release(&wordpiece->heads);
+    trie_release(&wordpiece->tails);
+    *wordpiece = (struct wordpiece){0};
+}
+
 static bool is_punctuation(int32_t c)
 {
     if (c < 0x80)
         return (c >= 0x21 && c <= 0x2F) || (c >= 0x3A && c <= 0x40) || (c >= 0x5B && c <= 0x60) ||
                (c >= 0x7B && c <= 0x7E);
     return bert_unicode_is_punctuation(c);
+}
+
+/* Blocks of letters and marks alone, so that most text beyond ASCII asks for no property: Latin to
+ * Greek, Cyrillic, Hangul and Ethiopic, Han, Hangul syllables. */
+static bool is_in_word(int32_t c)
+{
+    return (c >= 0xC0 && c <= 0x37D) || (c >= 0x388 && c <= 0x559) ||
+           (c >= 0x1100 && c <= 0x135F) || (c >= 0x3400 && c <= 0x9FFF) ||
+           (c >= 0xAC00 && c <= 0xD7A3);
 }
 
 void wordpiece_encode(const struct wordpiece *wordpiece, struct text text, struct tokens *out)
@@ -96,6 +122,10 @@ void wordpiece_encode(const struct wordpiece *wordpiece, struct text text, struc
         bool space, alone;
 
         n = unicode_decode(text, at, &c);
+        if (is_in_word(c)) {
+            n_chars++;
+            continue;
+        }
         space = unicode_is_space(c);
         alone = !space && is_punctuation(c);
         if (!space && !alone) {
@@ -104,7 +134,9 @@ void wordpiece_encode(const struct wordpiece *wordpiece, struct text text, struc
         }
         if (n_chars > 0)
             encode_word(wordpiece, (struct text){text.ptr + begin, at - begin}, n_chars, out);
-        if (alone)
+        if (alone && n == 1)
+            tokens_push(out, wordpiece->ascii[c]);
+        else if (alone)
             encode_word(wordpiece, (struct text){text.ptr + at, n}, 1, out);
         begin = at + n;
         n_chars = 0;

@@ -13,8 +13,9 @@
 
 /* Zeroed = valid, and every word is id 0. */
 struct wordpiece {
-    struct trie heads; /* pieces that begin a word */
-    struct trie tails; /* pieces within one, without their ## */
+    struct trie heads;  /* pieces that begin a word */
+    struct trie tails;  /* pieces within one, without their ## */
+    int32_t ascii[128]; /* a word of one such character */
     int32_t unknown_id;
     size_t max_word; /* code points */
 };
