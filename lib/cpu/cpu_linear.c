@@ -16,7 +16,10 @@ enum { MAX_GROUP = 8, ITEMS_PER_THREAD = 4, CACHE_LINE = 64 };
 #endif
 #ifndef WORD_ROWS
 #define WORD_ROWS                                                                                  \
-    240 /* words are half as large, and their expansion is dearer beside the product */
+    512 /* it is the expanded words that stay in that cache, a tile's rows in the first */
+#endif
+#ifndef WORD_BYTES
+#define WORD_BYTES (192 << 10) /* of words expanded at a time */
 #endif
 
 struct linear_job {
@@ -29,6 +32,7 @@ struct linear_job {
     size_t n;                 /* rows */
     size_t chunk;             /* columns at a time */
     size_t tile_rows, tile_panels;
+    size_t together; /* panels that are expanded at a time */
     size_t n_steps;  /* the matrix in as many panels as a tile takes */
     size_t n_groups; /* items a block of rows */
     size_t n_blocks; /* blocks of rows */
@@ -56,14 +60,27 @@ static size_t chunk_of(const struct cpu_kernels *kernels, size_t cols)
     return ceil_div(ceil_div(cols, ceil_div(cols, most)), unit) * unit;
 }
 
+/* Panels expanded at a time: a tile's, or as many words as stay in the second-level cache. */
+static size_t panels_together(const struct cpu_kernels *kernels, size_t cols)
+{
+    const size_t size = chunk_of(kernels, cols) * PANEL_ROWS * 2; /* of a panel's words */
+    size_t tile, n;
+
+    if (!kernels->words)
+        return (size_t)kernels->tile_panels;
+    tile = (size_t)kernels->words->tile_panels;
+    n = WORD_BYTES / size < MAX_GROUP ? WORD_BYTES / size : MAX_GROUP;
+    return n < tile ? tile : n / tile * tile;
+}
+
 size_t cpu_linear_scratch(const struct cpu_kernels *kernels, size_t cols)
 {
-    const size_t panels =
-        (size_t)(kernels->words ? kernels->words->tile_panels : kernels->tile_panels);
-    const size_t floats = chunk_of(kernels, cols) * PANEL_ROWS * panels;
-    const size_t measured = (size_t)WORD_GROUP * PANEL_ROWS;
+    const size_t n = chunk_of(kernels, cols) * PANEL_ROWS * panels_together(kernels, cols);
+    const size_t words = ceil_div(n, 2), measured = (size_t)WORD_GROUP * PANEL_ROWS;
 
-    return kernels->words && floats < measured ? measured : floats;
+    if (!kernels->words)
+        return n;
+    return words < measured ? measured : words;
 }
 
 /* Bytes of a panel that are wanted soon. */
@@ -92,7 +109,7 @@ static void ask_for(struct ahead *ahead, size_t n)
     ahead->size -= n;
 }
 
-/* A chunk of the columns of as many panels as a tile takes, for a block's rows. */
+/* A chunk of the columns of the panels that are expanded together, for a block's rows. */
 struct part {
     size_t row, n_rows; /* rows of x */
     size_t panel, end;
@@ -113,42 +130,53 @@ static void run_float_tile(const struct linear_job *job, const struct part *part
 }
 
 static void run_word_tile(const struct linear_job *job, const struct part *part, size_t row,
-                          int n_rows, float *y, int n_cols, const int32_t *w, size_t w_stride)
+                          int n_rows, size_t panel, float *y, int n_cols, const int32_t *w,
+                          size_t w_stride)
 {
     const struct word_rows *all = &job->x_words;
     const size_t groups = word_groups(job->matrix->cols);
     const struct word_rows x = {all->pairs + row * all->stride + part->k / 2,
                                 all->scales + part->k / WORD_GROUP * all->scale_stride + row,
                                 all->stride, all->scale_stride};
-    const struct word_panels panels = {w, scales_at(job->matrix, part->panel, part->k), w_stride,
+    const struct word_panels panels = {w, scales_at(job->matrix, panel, part->k), w_stride,
                                        groups * PANEL_ROWS};
 
     job->device->kernels->words->tile(y, job->matrix->rows, n_cols, &x, n_rows, &panels, part->n_k,
                                       part->k > 0);
 }
 
-/* All tiles of a part; what comes next is fetched meanwhile, a share with each tile. */
+/* One tile: as many panels from `panel` on as it takes. w: the part's. */
+static void multiply_tile(const struct linear_job *job, const struct part *part, size_t row,
+                          int n_rows, size_t panel, const void *w, size_t w_stride)
+{
+    const size_t cols = job->matrix->rows, first = panel * PANEL_ROWS;
+    const size_t most = panel + job->tile_panels, end = most < part->end ? most : part->end;
+    const size_t width = (end - panel) * PANEL_ROWS, left = cols - first;
+    const size_t at = (panel - part->panel) * w_stride;
+    const int n_cols = (int)(left < width ? left : width);
+    float *y = job->y + row * cols + first;
+
+    if (job->device->kernels->words)
+        run_word_tile(job, part, row, n_rows, panel, y, n_cols, (const int32_t *)w + at, w_stride);
+    else
+        run_float_tile(job, part, row, n_rows, y, n_cols, (const float *)w + at, w_stride);
+}
+
+/* All tiles of a part; what comes next is fetched meanwhile, a share with each row of tiles. */
 static void multiply_panels(const struct linear_job *job, const struct part *part, const void *w,
                             size_t w_stride, struct ahead ahead)
 {
-    const size_t y_stride = job->matrix->rows, left = y_stride - part->panel * PANEL_ROWS;
     const size_t n_tiles = ceil_div(part->n_rows, job->tile_rows);
-    const size_t width = (part->end - part->panel) * PANEL_ROWS;
-    const int n_cols = (int)(left < width ? left : width);
     const size_t share_ahead = ceil_div(ahead.size / CACHE_LINE, n_tiles) * CACHE_LINE;
     int rows = (int)(part->n_rows / n_tiles) + 1; /* of the first tiles; others have one less */
     size_t row = part->row;
 
     for (size_t t = 0; t < n_tiles; t++) {
-        float *y = job->y + row * y_stride + part->panel * PANEL_ROWS;
-
         if (t == part->n_rows % n_tiles)
             rows--;
         ask_for(&ahead, share_ahead);
-        if (job->device->kernels->words)
-            run_word_tile(job, part, row, rows, y, n_cols, w, w_stride);
-        else
-            run_float_tile(job, part, row, rows, y, n_cols, w, w_stride);
+        for (size_t panel = part->panel; panel < part->end; panel += job->tile_panels)
+            multiply_tile(job, part, row, rows, panel, w, w_stride);
         row += (size_t)rows;
     }
 }
@@ -197,8 +225,8 @@ static void multiply_block(const struct linear_job *job, size_t row, size_t n_ro
     for (size_t k = 0; k < m->cols; k += job->chunk) {
         const size_t n_k = m->cols - k < job->chunk ? m->cols - k : job->chunk;
 
-        for (size_t p = first; p < end; p += job->tile_panels) {
-            const size_t next = p + job->tile_panels < end ? p + job->tile_panels : end;
+        for (size_t p = first; p < end; p += job->together) {
+            const size_t next = p + job->together < end ? p + job->together : end;
             const struct part part = {row, n_rows, p, next, k, n_k};
             const struct ahead ahead =
                 next < end ? chunk_bytes(job, next, k) : chunk_bytes(job, first, k + job->chunk);
@@ -266,6 +294,7 @@ static void cut(struct linear_job *job, const struct linear_call *layer)
     job->chunk = chunk_of(kernels, matrix->cols);
     job->tile_rows = (size_t)(words ? words->tile_rows : kernels->tile_rows);
     job->tile_panels = (size_t)(words ? words->tile_panels : kernels->tile_panels);
+    job->together = panels_together(kernels, matrix->cols);
     /* a multiple of the threads, so that equally fast ones are done together */
     job->n_steps = ceil_div(matrix->n_panels, job->tile_panels);
     job->n_groups = ceil_div(matrix->n_panels, n_threads * MAX_GROUP) * n_threads;
