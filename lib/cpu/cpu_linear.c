@@ -1,26 +1,26 @@
 /* y = x W^T + bias over panels of 16 outputs.
  *
- * An item is a group of panels for a block of rows. It goes over the columns in chunks: each
- * panel's chunk is expanded to floats in scratch that stays in the first-level cache, and all tiles
- * of the block are multiplied with it. Where the chunks, blocks, tiles and items lie changes who
- * computes an output and when, never the order of its sum. */
+ * An item is a group of panels for a block of rows. It goes over the columns in chunks: what a
+ * chunk of some panels holds is expanded in scratch that stays in a cache, floats for one tile's
+ * panels in the first level, words for several in the second. Then all tiles of the block are
+ * multiplied with it, those of one row of tiles one after the other: their x stays in the first
+ * level, and y is written where it was written just before. Where the chunks, blocks, tiles and
+ * items lie changes who computes an output and when, never the order of its sum. */
 #include <assert.h>
 
 #include "cpu/cpu_device.h"
 
 enum { MAX_GROUP = 8, ITEMS_PER_THREAD = 4, CACHE_LINE = 64 };
 
-/* Rows that share one expansion of the weights: their chunk stays in the second-level cache. */
+/* Rows that share one expansion of the weights. Of floats, their chunk stays in the second-level
+ * cache; of words it is the expanded ones that do. */
 #ifndef LINEAR_ROWS
 #define LINEAR_ROWS 96
 #endif
 #ifndef WORD_ROWS
-#define WORD_ROWS                                                                                  \
-    512 /* it is the expanded words that stay in that cache, a tile's rows in the first */
+#define WORD_ROWS 512
 #endif
-#ifndef WORD_BYTES
-#define WORD_BYTES (192 << 10) /* of words expanded at a time */
-#endif
+enum { WORD_BYTES = 192 << 10 }; /* expanded at a time */
 
 struct linear_job {
     const struct device *device;

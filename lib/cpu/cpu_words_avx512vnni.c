@@ -19,6 +19,13 @@ INLINE __mmask16 lanes(int n)
     return (__mmask16)(n >= PANEL_ROWS ? 0xFFFF : n <= 0 ? 0 : (1 << n) - 1);
 }
 
+/* The line of y will be written when the tile is done. In assembly: compilers fetch it to be read
+ * only, unless told of a feature that every CPU with VNNI has. */
+INLINE void ask_to_write(float *y)
+{
+    __asm__ volatile("prefetchw %0" : : "m"(*y));
+}
+
 /* sums += products * scales * scale */
 INLINE void add_group(float *sums, __m512i products, __m512 scales, float scale)
 {
@@ -97,10 +104,19 @@ INLINE void tile(const int rows, const bool two, float *y, size_t y_stride, int 
     for (int r = 0; r < rows; r++) {
         float *from = y + (size_t)r * y_stride;
 
-        _mm512_store_ps(sums + r * WIDTH, _mm512_maskz_loadu_ps(go_on ? first : 0, from));
+        ask_to_write(from);
+        if (two)
+            ask_to_write(from + PANEL_ROWS);
+        if (!go_on) {
+            _mm512_store_ps(sums + r * WIDTH, _mm512_setzero_ps());
+            if (two)
+                _mm512_store_ps(sums + r * WIDTH + PANEL_ROWS, _mm512_setzero_ps());
+            continue;
+        }
+        _mm512_store_ps(sums + r * WIDTH, _mm512_maskz_loadu_ps(first, from));
         if (two)
             _mm512_store_ps(sums + r * WIDTH + PANEL_ROWS,
-                            _mm512_maskz_loadu_ps(go_on ? second : 0, from + PANEL_ROWS));
+                            _mm512_maskz_loadu_ps(second, from + PANEL_ROWS));
     }
     while (n_k > 0) {
         const size_t n = n_k < WORD_GROUP ? n_k : WORD_GROUP, n_pairs = (n + 1) / 2;

@@ -17,8 +17,9 @@ enum { MAX_THREADS = 3 };
 
 /* --- linear: row i of any number of rows is row i alone --- */
 
-/* 193 and 200 rows are three blocks; 53 outputs are four panels, the last with 5. */
-enum { LINEAR_MOST = 70, LINEAR_MANY = 200, LINEAR_OUTPUTS = 53 };
+/* 193 rows are three blocks of floats, 520 are two of words; 53 outputs are four panels, the last
+ * with 5. */
+enum { LINEAR_MOST = 70, LINEAR_MANY = 520, LINEAR_OUTPUTS = 53 };
 
 static void multiply(const struct op_device *d, const struct matrix *m, const struct tensor_view *w,
                      const float *x, int n, float *got)
