@@ -7,7 +7,8 @@
  *
  * One result: each output element is a function of its own row (and, in attention, of its own
  * sequence): its sums run in one order, whatever else is in the batch and however many threads.
- * How precise a linear layer is, is the device's: the CPU's set avx512-vnni rounds to 16 bits.
+ * How precise a linear layer is, is the device's: the CPU's sets avx2-madd and avx512-vnni round to
+ * 16 bits.
  */
 #ifndef COMPUTE_BACKEND_H
 #define COMPUTE_BACKEND_H

@@ -36,10 +36,18 @@ static bool has_any(void)
     return true;
 }
 
+/* By the multiply-adds that a core can do in a cycle: avx512-vnni 64; avx512 32; avx2-madd 32 on
+ * Zen 3, 24 on Intel since Skylake, where products and their sums share three ports, 16 on Haswell
+ * and Zen 2, which have one unit for the products; avx2 16.
+ *
+ * So an AVX-512 CPU without VNNI stays with floats (in 512 bits vpmaddwd and vpaddd share two ports
+ * and do 32 as well). Those of them whose second 512-bit multiplier is switched off would gain by
+ * avx2-madd, but CPUID does not tell them. */
 const struct cpu_kernel_set cpu_kernel_sets[] = {
 #if defined(__x86_64__)
     {&cpu_kernels_avx512_vnni, has_avx512_vnni},
     {&cpu_kernels_avx512, has_avx512},
+    {&cpu_kernels_avx2_madd, has_avx2},
     {&cpu_kernels_avx2, has_avx2},
 #endif
     {&cpu_kernels_scalar, has_any},

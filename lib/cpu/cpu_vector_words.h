@@ -10,13 +10,22 @@
 
 #if defined(__AVX2__)
 
-/* sums += the products of both halves of w and x. In 512 bits one instruction, in assembly since
- * gcc 12 copies each accumulator around _mm512_dpwssd_epi32. In 256 bits two: the sum of a pair's
- * products is below 2 * WORD_MOST^2 < 2^31, so it does not wrap either. */
+/* sums += the products of both halves of w and x. In assembly, since gcc 12 copies each accumulator
+ * around _mm512_dpwssd_epi32, and computes products of 256 bits so far ahead of their sums that it
+ * runs out of registers.
+ *
+ * The sum of a pair's products is at most 2 (WORD_MOST + 2)^2 < 2^31: vpmaddwd does not wrap. */
 #if defined(__AVX512VNNI__)
 #define MULTIPLY_PAIRS(sums, x, w) __asm__("vpdpwssd %2, %1, %0" : "+v"(sums) : "v"(x), "v"(w))
 #else
-#define MULTIPLY_PAIRS(sums, x, w) (sums) = VEC(add_epi32)(sums, VEC(madd_epi16)(x, w))
+#define MULTIPLY_PAIRS(sums, x, w)                                                                 \
+    do {                                                                                           \
+        __m256i product_;                                                                          \
+                                                                                                   \
+        __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"                                         \
+                : "+x"(sums), "=&x"(product_)                                                      \
+                : "x"(x), "x"(w));                                                                 \
+    } while (0)
 #endif
 
 /* Lane by lane the lower halves of both, the first one's below. */

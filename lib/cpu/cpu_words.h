@@ -75,7 +75,7 @@ struct cpu_words {
 };
 
 #if defined(__x86_64__)
-extern const struct cpu_words words_avx512vnni;
+extern const struct cpu_words words_avx2, words_avx512vnni;
 #endif
 
 static inline size_t word_groups(size_t cols)

@@ -18,7 +18,8 @@
 #include "model/encoder.h"
 #include "tests/golden/tiny.h"
 
-const char *const golden_kernels[GOLDEN_N_KERNELS] = {"scalar", "avx2", "avx512", "avx512-vnni"};
+const char *const golden_kernels[GOLDEN_N_KERNELS] = {"scalar", "avx2", "avx2-madd", "avx512",
+                                                      "avx512-vnni"};
 
 _Noreturn static void die(const char *place, const char *why)
 {
@@ -181,6 +182,13 @@ void golden_device_close(struct golden_device *d)
     if (d->device)
         d->backend->close(d->device);
     *d = (struct golden_device){0};
+}
+
+bool golden_rounds(const struct golden_device *d)
+{
+    const char *set = d->backend->describe(d->device);
+
+    return strncmp(set, "avx2-madd", 9) == 0 || strncmp(set, "avx512-vnni", 11) == 0;
 }
 
 bool golden_engine_open(struct golden_engine *e, const char *kernels, const char *model_path,

@@ -58,8 +58,11 @@ bool golden_engine_open(struct golden_engine *e, const char *kernels, const char
 void golden_engine_close(struct golden_engine *e);
 
 /* The kernel sets that golden tests run on, the oracle first. */
-enum { GOLDEN_N_KERNELS = 4 };
+enum { GOLDEN_N_KERNELS = 5 };
 extern const char *const golden_kernels[GOLDEN_N_KERNELS];
+
+/* The device's set rounds what it multiplies to 16 bits. */
+bool golden_rounds(const struct golden_device *d);
 
 /* A new empty folder with the small models (tiny.h), and its removal. */
 void golden_tiny_make(struct buf *folder);

@@ -85,32 +85,65 @@ static void linear_gives_a_row_the_same_bits_beside_any_rows(const char *set)
     }
 }
 
+/* Products of a few rows and of many by sets of either width. */
+static void products_are_the_same_bits(const char *const sets[2], const struct tensor_view *w)
+{
+    enum { N_COUNTS = 4, MOST = 29 };
+    static const int counts[N_COUNTS] = {1, 3, 13, MOST};
+    float *x = op_random(5, MOST * w->cols, 1);
+    const size_t size = MOST * w->rows;
+    float *got = memory_zeroed(2 * N_COUNTS * size, sizeof(*got));
+
+    for (size_t i = 0; i < 2; i++) {
+        struct op_device d = op_device_open(sets[i], 2);
+        struct status status = {0};
+        struct matrix *m = d.op->upload(d.device, w, NULL, &status);
+
+        op_need(m != NULL, "matrix", &status);
+        for (size_t j = 0; j < N_COUNTS; j++)
+            multiply(&d, m, w, x, counts[j], got + (i * N_COUNTS + j) * size);
+        d.op->free_matrix(d.device, m);
+        op_device_close(&d);
+    }
+    assert_memory_equal(got, got + N_COUNTS * size, N_COUNTS * size * sizeof(*got));
+    free(x);
+    free(got);
+}
+
+static void both_widths_give_the_same_bits(const char *const sets[2])
+{
+    static const size_t rows[] = {37, 7, 80}, cols[] = {416, 33, 1000, 64, 96};
+
+    for (int dtype = DTYPE_F32; dtype < DTYPE_COUNT; dtype++) {
+        for (size_t i = 0; i < LENGTH(rows) * LENGTH(cols); i++) {
+            const size_t n = cols[i / LENGTH(rows)];
+            struct tensor_view w;
+
+            if (n % dtype_block_elements((enum dtype)dtype) != 0)
+                continue;
+            w = op_weights((enum dtype)dtype, rows[i % LENGTH(rows)], n, 3);
+            products_are_the_same_bits(sets, &w);
+            free((void *)(uintptr_t)w.data);
+        }
+    }
+}
+
 /* Both take one fused multiply-add a column, in order. */
-static void the_vector_sets_products_are_the_same_bits(const char *set)
+static void the_float_sets_products_are_the_same_bits(const char *set)
 {
     static const char *const sets[] = {"avx2", "avx512"};
-    enum { ROWS = 37, COLS = 416, N = 29 };
-    static float got[2][N * ROWS];
-    float *x = op_random(5, (size_t)N * COLS, 1);
 
     (void)set;
-    for (int dtype = DTYPE_F32; dtype < DTYPE_COUNT; dtype++) {
-        const struct tensor_view w = op_weights((enum dtype)dtype, ROWS, COLS, 3);
+    both_widths_give_the_same_bits(sets);
+}
 
-        for (size_t i = 0; i < LENGTH(sets); i++) {
-            struct op_device d = op_device_open(sets[i], 2);
-            struct status status = {0};
-            struct matrix *m = d.op->upload(d.device, &w, NULL, &status);
+/* Both round to the same numbers; group sums are integers. */
+static void the_word_sets_products_are_the_same_bits(const char *set)
+{
+    static const char *const sets[] = {"avx2-madd", "avx512-vnni"};
 
-            op_need(m != NULL, "matrix", &status);
-            multiply(&d, m, &w, x, N, got[i]);
-            d.op->free_matrix(d.device, m);
-            op_device_close(&d);
-        }
-        assert_memory_equal(got[0], got[1], sizeof(got[0]));
-        free((void *)(uintptr_t)w.data);
-    }
-    free(x);
+    (void)set;
+    both_widths_give_the_same_bits(sets);
 }
 
 /* --- elementwise: an element in a tail is an element in the middle --- */
@@ -365,7 +398,7 @@ int main(void)
 {
     const char *sets[OP_MAX_SETS];
     const int n_sets = op_sets(sets);
-    static struct planned plan[OP_MAX_SETS * LENGTH(tests) + 1];
+    static struct planned plan[OP_MAX_SETS * LENGTH(tests) + 2];
     static struct CMUnitTest table[LENGTH(plan)];
     size_t n = 0;
 
@@ -374,14 +407,15 @@ int main(void)
             plan[n].set = sets[i];
             plan[n].run = tests[t].run;
             snprintf(plan[n].name, sizeof(plan[n].name), "%s_on_%s", tests[t].name, sets[i]);
-            table[n] = (struct CMUnitTest){plan[n].name, run_planned, NULL, NULL, &plan[n]};
         }
     }
-    if (has(sets, n_sets, "avx512")) {
-        plan[n] = (struct planned){"the_vector_sets_products_are_the_same_bits", "",
-                                   the_vector_sets_products_are_the_same_bits};
-        table[n] = (struct CMUnitTest){plan[n].name, run_planned, NULL, NULL, &plan[n]};
-        n++;
-    }
+    if (has(sets, n_sets, "avx512"))
+        plan[n++] = (struct planned){"the_float_sets_products_are_the_same_bits", "",
+                                     the_float_sets_products_are_the_same_bits};
+    if (has(sets, n_sets, "avx512-vnni"))
+        plan[n++] = (struct planned){"the_word_sets_products_are_the_same_bits", "",
+                                     the_word_sets_products_are_the_same_bits};
+    for (size_t i = 0; i < n; i++)
+        table[i] = (struct CMUnitTest){plan[i].name, run_planned, NULL, NULL, &plan[i]};
     return _cmocka_run_group_tests("bits", table, n, NULL, NULL);
 }

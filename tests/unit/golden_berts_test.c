@@ -20,8 +20,7 @@
  * about 1 or about 10 long, logits about 1. */
 static const double max_distance = 2e-5; /* of the vectors' difference to the vector's length */
 static const double max_logit_error = 2e-5;
-/* The set avx512-vnni rounds what it multiplies to 16 bits. */
-static const char words[] = "avx512-vnni";
+/* On sets that round what they multiply to 16 bits. */
 static const double max_distance_words = 1e-3, max_logit_error_words = 2e-3;
 
 enum { MOST_ROWS = 64 };
@@ -83,11 +82,6 @@ static double compare(const float *got, size_t dim, const json_t *row, double *d
     return largest;
 }
 
-static bool on_words(const struct golden_device *d)
-{
-    return strstr(d->backend->describe(d->device), words) != NULL;
-}
-
 static void encoder_agrees(const struct golden_device *d, const char *model)
 {
     struct model_rows found = find_rows(model);
@@ -118,7 +112,7 @@ static void encoder_agrees(const struct golden_device *d, const char *model)
                          json_integer_value(json_object_get(found.rows[i], "n_tokens")));
     }
     printf("# %s: %zu texts, largest distance %.2g\n", model, found.n, worst);
-    assert_true(worst < (on_words(d) ? max_distance_words : max_distance));
+    assert_true(worst < (golden_rounds(d) ? max_distance_words : max_distance));
     encoder_close(encoder);
     free(vectors);
     buf_release(&found.path);
@@ -153,7 +147,7 @@ static void cross_encoder_agrees(const struct golden_device *d, const char *mode
                          json_integer_value(json_object_get(found.rows[i], "n_tokens")));
     }
     printf("# %s: %zu pairs, largest difference %.2g\n", model, found.n, worst);
-    assert_true(worst < (on_words(d) ? max_logit_error_words : max_logit_error));
+    assert_true(worst < (golden_rounds(d) ? max_logit_error_words : max_logit_error));
     cross_encoder_close(cross);
     buf_release(&found.path);
 }

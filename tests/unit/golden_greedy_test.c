@@ -130,6 +130,12 @@ static void greedy_answers_agree_with_transformers_on_the_avx2_kernels(void **st
     answers_agree("avx2", json_array_size(rows));
 }
 
+static void greedy_answers_agree_with_transformers_on_the_avx2_madd_kernels(void **state)
+{
+    (void)state;
+    answers_agree("avx2-madd", json_array_size(rows));
+}
+
 static void greedy_answers_agree_with_transformers_on_the_avx512_vnni_kernels(void **state)
 {
     (void)state;
@@ -146,6 +152,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(greedy_answers_agree_with_transformers_on_the_avx2_kernels),
+        cmocka_unit_test(greedy_answers_agree_with_transformers_on_the_avx2_madd_kernels),
         cmocka_unit_test(greedy_answers_agree_with_transformers_on_the_avx512_vnni_kernels),
         cmocka_unit_test(greedy_answers_agree_with_transformers_on_the_scalar_kernels),
     };

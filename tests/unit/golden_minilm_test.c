@@ -38,6 +38,12 @@ static void embeddings_agree_with_sentence_transformers_on_the_avx2_kernels(void
     embeddings_agree("avx2", json_array_size(rows), min_cosine);
 }
 
+static void embeddings_agree_with_sentence_transformers_on_the_avx2_madd_kernels(void **state)
+{
+    (void)state;
+    embeddings_agree("avx2-madd", json_array_size(rows), min_cosine_words);
+}
+
 static void embeddings_agree_with_sentence_transformers_on_the_avx512_vnni_kernels(void **state)
 {
     (void)state;
@@ -54,6 +60,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(embeddings_agree_with_sentence_transformers_on_the_avx2_kernels),
+        cmocka_unit_test(embeddings_agree_with_sentence_transformers_on_the_avx2_madd_kernels),
         cmocka_unit_test(embeddings_agree_with_sentence_transformers_on_the_avx512_vnni_kernels),
         cmocka_unit_test(embeddings_agree_with_sentence_transformers_on_the_scalar_kernels),
     };
