@@ -33,7 +33,8 @@ static bool is_safe(struct text part, size_t max, bool slashes)
 }
 
 struct name {
-    struct text org, model, revision;
+    struct text org, /* empty: a name of the hub's first years has none */
+        model, revision;
 };
 
 static bool split(const char *name, struct name *parts)
@@ -41,18 +42,21 @@ static bool split(const char *name, struct name *parts)
     const char *slash = strchr(name, '/'), *at = strchr(name, '@');
     const char *end = at ? at : name + strlen(name);
 
-    if (!slash || slash > end)
-        return false;
-    parts->org = (struct text){name, (size_t)(slash - name)};
-    parts->model = (struct text){slash + 1, (size_t)(end - slash - 1)};
+    if (slash > end)
+        slash = NULL; /* in the revision */
+    parts->org = (struct text){name, slash ? (size_t)(slash - name) : 0};
+    name = slash ? slash + 1 : name;
+    parts->model = (struct text){name, (size_t)(end - name)};
     parts->revision = text_of(at ? at + 1 : "main");
-    return is_safe(parts->org, MAX_NAME, false) && is_safe(parts->model, MAX_NAME, false) &&
-           is_safe(parts->revision, MAX_REVISION, true);
+    return (!slash || is_safe(parts->org, MAX_NAME, false)) &&
+           is_safe(parts->model, MAX_NAME, false) && is_safe(parts->revision, MAX_REVISION, true);
 }
 
 bool hub_cache_is_name(const char *name)
 {
-    return split(name, &(struct name){0});
+    struct name parts;
+
+    return split(name, &parts) && parts.org.len > 0;
 }
 
 /* As huggingface_hub finds it; false if no variable says where. */
@@ -107,14 +111,35 @@ static bool read_ref(const char *path, struct buf *commit)
 static bool fail_missing(const struct name *name, const char *path, struct status *status)
 {
     const bool main = text_is(name->revision, "main");
+    const char *slash = name->org.len > 0 ? "/" : "";
 
     return status_fail(
         status, STATUS_NO_INPUT,
-        "model '%.*s/%.*s': no such file or folder, and the Hugging Face cache does "
-        "not have it (%s); 'hf download %.*s/%.*s%s%.*s' fetches it, medrat does not",
-        (int)name->org.len, name->org.ptr, (int)name->model.len, name->model.ptr, path,
-        (int)name->org.len, name->org.ptr, (int)name->model.len, name->model.ptr,
+        "model '%.*s%s%.*s': no such file or folder, and the Hugging Face cache does "
+        "not have it (%s); 'hf download %.*s%s%.*s%s%.*s' fetches it, medrat does not",
+        (int)name->org.len, name->org.ptr, slash, (int)name->model.len, name->model.ptr, path,
+        (int)name->org.len, name->org.ptr, slash, (int)name->model.len, name->model.ptr,
         main ? "" : " --revision ", main ? 0 : (int)name->revision.len, name->revision.ptr);
+}
+
+static void put_folder(struct buf *path, const struct name *name)
+{
+    buf_printf(path, "/models--%.*s%s%.*s", (int)name->org.len, name->org.ptr,
+               name->org.len > 0 ? "--" : "", (int)name->model.len, name->model.ptr);
+}
+
+bool hub_cache_has_bare(const char *name)
+{
+    struct name parts;
+    struct buf path = {0};
+    bool found = false;
+
+    if (split(name, &parts) && parts.org.len == 0 && put_root(&path)) {
+        put_folder(&path, &parts);
+        found = exists(path.data);
+    }
+    buf_release(&path);
+    return found;
 }
 
 /* A revision is a commit if there is a snapshot of that name, else what refs/ says it is. */
@@ -123,8 +148,7 @@ static bool find_snapshot(const struct name *name, struct buf *path, struct stat
     struct buf ref = {0}, commit = {0};
     bool ok;
 
-    buf_printf(path, "/models--%.*s--%.*s", (int)name->org.len, name->org.ptr, (int)name->model.len,
-               name->model.ptr);
+    put_folder(path, name);
     if (!exists(path->data))
         return fail_missing(name, path->data, status);
     buf_printf(&ref, "%s/refs/%.*s", path->data, (int)name->revision.len, name->revision.ptr);
@@ -165,8 +189,8 @@ struct text hub_cache_model_of(const char *path)
         start--;
     if (strncmp(start, folder, sizeof(folder) - 1) != 0)
         return (struct text){0};
-    model = strstr(start + sizeof(folder) - 1, "--");
-    if (!model || model + 2 >= end)
-        return (struct text){0};
-    return (struct text){model + 2, (size_t)(end - model - 2)};
+    start += sizeof(folder) - 1;
+    model = strstr(start, "--");
+    start = model && model + 2 < end ? model + 2 : start;
+    return (struct text){start, (size_t)(end - start)};
 }

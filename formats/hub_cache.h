@@ -17,6 +17,10 @@
  * tag or a commit; without one it is main. */
 bool hub_cache_is_name(const char *name);
 
+/* Is there a model of this name without an ORG, NAME or NAME@REVISION, as the hub's oldest have it
+ * (models--gpt2)? */
+bool hub_cache_has_bare(const char *name);
+
 /* Writes the folder of that model's files to *path. STATUS_NO_INPUT, with the path that is missing
  * and the command that fetches it, if it is not there. */
 bool hub_cache_find(const char *name, struct buf *path, struct status *status) MUST_CHECK;

@@ -125,8 +125,11 @@ bool model_path_resolve(const char *model, const char *default_name, bool quiet,
     if (model && !exists(name) && hub_cache_is_name(name)) {
         if (!hub_cache_find(name, path, status))
             return false;
-    } else if (!(model && exists(name)) && (strchr(name, '/') || !find_installed(name, path))) {
-        return fail_missing(name, !model, status);
+    } else if (!(model && exists(name)) && !(!strchr(name, '/') && find_installed(name, path))) {
+        if (!model || !hub_cache_has_bare(name))
+            return fail_missing(name, !model, status);
+        if (!hub_cache_find(name, path, status))
+            return false;
     }
     enter_single_file(path);
     if (!model && !quiet)

@@ -22,7 +22,7 @@ enum {
 /* What a byte may cost of what normal text's does, and to be remarked on. One character again and
  * again; other short texts, which make more words and tokens than any prose. */
 #define MAX_RATIO 2.0
-#define MAX_RATIO_SHORT 3.0
+#define MAX_RATIO_SHORT 4.0
 #define REMARK 1.5
 
 /* Real prose; one sentence again and again would be remembered. */

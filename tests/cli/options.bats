@@ -253,6 +253,19 @@ make_hub() { # make_hub HUB COMMIT
     run -0 medrat-tokenize -m org/letters@$commit text.jsonl
 }
 
+@test "a name without ORG is taken from the Hugging Face cache when no other place has it" {
+    commit=0123456789abcdef0123456789abcdef01234567
+    export HF_HUB_CACHE=$work/hub
+    make_hub "$work/hub" $commit
+    mv hub/models--org--letters hub/models--letters
+    run -0 medrat-tokenize -m letters text.jsonl
+    run -0 medrat-tokenize -m letters@$commit text.jsonl
+    run -66 --separate-stderr medrat-tokenize -m letters@v1 text.jsonl
+    [[ "$stderr" == *"model 'letters': no such file or folder"*"($work/hub/models--letters/refs/v1); 'hf download letters --revision v1' fetches it"* ]]
+    mkdir -p models/letters # a model that is installed comes first, even if it is broken
+    run -66 medrat-tokenize -m letters text.jsonl
+}
+
 @test "what the Hugging Face cache lacks is told with the path and how to get it" {
     commit=0123456789abcdef0123456789abcdef01234567
     export HF_HUB_CACHE=$work/hub
