@@ -62,6 +62,13 @@ struct kv_cache *kv_cache_open(const struct backend *backend, struct device *dev
     return kv;
 }
 
+void kv_cache_set_window(struct kv_cache *kv, int window, int max_rows)
+{
+    assert(window >= 1 && max_rows >= 1);
+    kv->window = window;
+    kv->window_blocks = kv_cache_blocks(window) + kv_cache_blocks(max_rows) + 1;
+}
+
 void kv_cache_close(struct kv_cache *kv)
 {
     if (!kv)
@@ -189,13 +196,17 @@ bool kv_cache_reserve_head(struct kv_cache *kv, int slot, int n_tokens, const in
                            int n_head)
 {
     struct kv_slot *s = &kv->slots[slot];
-    const int n = kv_cache_blocks(n_tokens);
-    int n_found, n_held = 0;
+    int n = kv_cache_blocks(n_tokens), n_found, n_held = 0;
 
     assert(s->n_reserved == 0 && n_tokens >= 0 && n_head >= 0 && n_head <= n_tokens);
     if (n > s->cap) {
         s->blocks = memory_resize(s->blocks, (size_t)n, sizeof(*s->blocks));
         s->cap = n;
+    }
+    if (kv->window > 0) {
+        n_head = n_head < kv->window ? n_head : kv->window;
+        if (n > n_head / KV_BLOCK_TOKENS + kv->window_blocks)
+            n = n_head / KV_BLOCK_TOKENS + kv->window_blocks;
     }
     n_found = find_head(kv, head, n_head / KV_BLOCK_TOKENS, s->blocks);
     while (n_held < n_found && kv->blocks[s->blocks[n_held]].n_slots > 0)
@@ -253,21 +264,6 @@ static bool prepare_block(struct kv_cache *kv, int slot, int i, int n_tokens, st
     return true;
 }
 
-bool kv_cache_grow(struct kv_cache *kv, int slot, int n_tokens, struct status *status)
-{
-    struct kv_slot *s = &kv->slots[slot];
-    const int n = kv_cache_blocks(n_tokens);
-
-    assert(n <= s->n_reserved);
-    for (int i = s->n_tokens / KV_BLOCK_TOKENS; i < n; i++) {
-        if (!prepare_block(kv, slot, i, n_tokens - i * KV_BLOCK_TOKENS, status))
-            return false;
-    }
-    if (s->n_tokens < n_tokens)
-        s->n_tokens = n_tokens;
-    return true;
-}
-
 /* A slot lets go of a block. An incomplete one that nobody holds is worth nothing. */
 static void release_block(struct kv_cache *kv, int slot, int block)
 {
@@ -287,12 +283,45 @@ static void release_block(struct kv_cache *kv, int slot, int block)
     push_spare(kv, block);
 }
 
+/* Lets go of the slot's own blocks that no row from its next on will see; it may take others for
+ * them. */
+static void leave_behind(struct kv_cache *kv, int slot)
+{
+    struct kv_slot *s = &kv->slots[slot];
+    const int first = s->n_tokens + 1 - kv->window; /* what the next row sees */
+
+    while (s->n_head + s->n_gone < first / KV_BLOCK_TOKENS) {
+        release_block(kv, slot, s->blocks[s->n_head + s->n_gone++]);
+        kv->n_reserved++;
+    }
+}
+
+bool kv_cache_grow(struct kv_cache *kv, int slot, int n_tokens, struct status *status)
+{
+    struct kv_slot *s = &kv->slots[slot];
+    const int n = kv_cache_blocks(n_tokens);
+
+    if (kv->window > 0)
+        leave_behind(kv, slot);
+    assert(n - s->n_gone <= s->n_reserved);
+    for (int i = s->n_tokens / KV_BLOCK_TOKENS; i < n; i++) {
+        if (!prepare_block(kv, slot, i, n_tokens - i * KV_BLOCK_TOKENS, status))
+            return false;
+    }
+    if (s->n_tokens < n_tokens)
+        s->n_tokens = n_tokens;
+    return true;
+}
+
 void kv_cache_free_slot(struct kv_cache *kv, int slot)
 {
     struct kv_slot *s = &kv->slots[slot];
 
-    kv->n_reserved -= s->n_reserved - s->n_blocks;
-    while (s->n_blocks > 0) /* the last first: children before their parents */
+    kv->n_reserved -= s->n_reserved - (s->n_blocks - s->n_gone);
+    while (s->n_blocks > s->n_head + s->n_gone) /* the last first: children before their parents */
         release_block(kv, slot, s->blocks[--s->n_blocks]);
-    s->n_reserved = s->n_head = s->n_tokens = 0;
+    s->n_blocks -= s->n_gone;
+    while (s->n_blocks > 0)
+        release_block(kv, slot, s->blocks[--s->n_blocks]);
+    s->n_reserved = s->n_head = s->n_gone = s->n_tokens = 0;
 }

@@ -13,6 +13,10 @@
  * goes first, and of a sequence's the last, so a block never goes before those that are computed
  * from it.
  *
+ * Where a row sees a window of tokens alone, a slot gives back the blocks of its own that the
+ * window has left behind, and reserves no more than a window and a step need beside its head, of
+ * which it shares no more than a window is long.
+ *
  * A block holds all layers: [n_layers][n_kv_heads] of
  *     keys   [64 / 16][padded_dim][16]    16 tokens side by side: a product with q is a tile of
  * them values [padded_dim / 16][64][16]    16 elements side by side: so is the product with weights
@@ -47,8 +51,10 @@ struct kv_slot {
     int *blocks;    /* [n_blocks] numbers of blocks, ours */
     int n_blocks;   /* taken */
     int n_head;     /* the first of them, which may be shared */
+    int n_gone;     /* those behind them that a window has left behind: given back */
     int n_tokens;   /* addressable */
-    int n_reserved; /* blocks this slot may use, >= n_blocks; 0: free, or in need of none */
+    int n_reserved; /* blocks this slot may use, >= n_blocks - n_gone; 0: free, or in need of none
+                     */
     int cap;        /* of blocks */
 };
 
@@ -63,6 +69,8 @@ struct kv_cache {
     struct kv_slot *slots; /* [n_slots] */
     int max_blocks;        /* of all slots together */
     int n_reserved;        /* of all slots together; a block that several hold counts once */
+    int window;            /* tokens that a row sees, itself included; 0: all before it */
+    int window_blocks;     /* that a slot needs for them at most, beside its head */
 
     struct kv_block *blocks; /* [n_blocks] ours */
     int n_blocks, blocks_cap;
@@ -81,6 +89,10 @@ struct kv_cache *kv_cache_open(const struct backend *backend, struct device *dev
                                int n_kv_heads, int head_dim, int n_slots, int max_blocks,
                                struct status *status) MUST_CHECK;
 void kv_cache_close(struct kv_cache *kv); /* NULL allowed */
+
+/* Before any reservation: rows will see `window` >= 1 tokens, and each kv_cache_grow adds max_rows
+ * at most. */
+void kv_cache_set_window(struct kv_cache *kv, int window, int max_rows);
 
 /* Blocks for n_tokens tokens. */
 int kv_cache_blocks(int n_tokens);
@@ -110,7 +122,7 @@ bool kv_cache_grow(struct kv_cache *kv, int slot, int n_tokens, struct status *s
 /* Ends the slot's sequence, complete or not: its blocks and its reservation are free again. */
 void kv_cache_free_slot(struct kv_cache *kv, int slot);
 
-/* The i-th block of a slot. */
+/* The i-th block of a slot, which has not been left behind. */
 static inline float *kv_cache_block(const struct kv_cache *kv, int slot, int i)
 {
     return kv->blocks[kv->slots[slot].blocks[i]].data;

@@ -155,6 +155,8 @@ struct scheduler *scheduler_open(const struct model *model, const struct schedul
         scheduler_close(s);
         return NULL;
     }
+    if (c->sliding_window > 0 && c->sliding_window < c->max_seq_len)
+        kv_cache_set_window(s->kv, c->sliding_window, s->max_rows);
     return s;
 }
 

@@ -2,8 +2,9 @@
  *
  * A step holds one row for each sequence that decodes, and prompt rows of the oldest sequences that
  * are not yet in, at most max_step_rows in all. Nothing is padded. A sequence is admitted when a
- * slot is free and the KV cache can hold its worst case (prompt and max_tokens), so that none is
- * ever thrown out half done. Scoring goes through the same steps, without decoding.
+ * slot is free and the KV cache can hold its worst case (prompt and max_tokens, or what a sliding
+ * window and a step hold of them), so that none is ever thrown out half done. Scoring goes through
+ * the same steps, without decoding.
  *
  * A head that several prompts share (the same first tokens, in whole blocks of 64) is computed by
  * the first of them and taken over by the others, also by later ones while the cache keeps it. Of a

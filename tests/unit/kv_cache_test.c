@@ -98,6 +98,40 @@ static void takes_blocks_when_tokens_come_and_reuses_them(void **state)
     kv_cache_close(kv);
 }
 
+static void a_window_bounds_what_a_slot_holds(void **state)
+{
+    enum { WINDOW = 100, STEP = 64, HEAD = 150, TOKENS = 5000 };
+    static int32_t head[HEAD];
+    struct kv_cache *kv = open_cache(3, 2 * (1 + 2 + 1 + 1)); /* of a slot: head, window, step, 1 */
+
+    (void)state;
+    kv_cache_set_window(kv, WINDOW, STEP);
+    for (int round = 0; round < 2; round++) {
+        assert_true(kv_cache_reserve_head(kv, 0, TOKENS, head, HEAD));
+        assert_true(kv_cache_reserve(kv, 1, TOKENS));
+        assert_true(kv_cache_reserve(kv, 2, 64)); /* the second has no head */
+        assert_int_equal(kv->n_reserved, kv->max_blocks);
+        grow(kv, 2, 64);
+        assert_int_equal(kv_cache_catch_up(kv, 0), round == 0 ? 0 : 64);
+        for (int n = STEP; n <= TOKENS; n += n % 3 == 1 ? STEP : 1) {
+            const int first = n - 1 + 1 - WINDOW; /* of what the last row sees */
+
+            grow(kv, 0, n);
+            grow(kv, 1, n);
+            assert_non_null(kv_cache_block(kv, 0, 0)); /* others may share it */
+            for (int b = first > 0 ? first / 64 : 0; b <= (n - 1) / 64; b++)
+                assert_ptr_not_equal(kv_cache_block(kv, 0, b), kv_cache_block(kv, 1, b));
+        }
+        assert_true(kv->n_allocated <= kv->max_blocks);
+        for (int slot = 0; slot < 3; slot++)
+            kv_cache_free_slot(kv, slot);
+        assert_int_equal(kv->n_reserved, 0);
+    }
+    assert_true(kv_cache_reserve(kv, 0, 100)); /* shorter than its bound */
+    assert_int_equal(kv->n_reserved, 2);
+    kv_cache_close(kv);
+}
+
 static void keeps_keys_and_values_where_the_layout_says(void **state)
 {
     enum { TOKENS = 70, DIM = 20, HEADS = 3, PADDED = 32, LAYER = 1 };
@@ -178,6 +212,7 @@ int main(void)
         cmocka_unit_test(counts_blocks_of_64_tokens),
         cmocka_unit_test(admits_no_more_than_its_blocks),
         cmocka_unit_test(takes_blocks_when_tokens_come_and_reuses_them),
+        cmocka_unit_test(a_window_bounds_what_a_slot_holds),
         cmocka_unit_test(keeps_keys_and_values_where_the_layout_says),
         cmocka_unit_test(refuses_heads_too_large_and_caches_too_large),
     };
