@@ -9,6 +9,7 @@ TEXTS has a text a line. Each figure is the best of ROUNDS. A peer that is not i
 with a word on standard error.
 """
 
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -41,8 +42,9 @@ def lines_of(path):
     return Path(path).read_text(encoding="utf-8").splitlines()
 
 
-def tell(**figures):
-    print(json.dumps(figures), flush=True)
+def tell(package, compared, **figures):
+    version = importlib.metadata.version(package)
+    print(json.dumps({**figures, "version": version, "compared": compared}), flush=True)
 
 
 def embed_sentence_transformers(folder, texts, threads):
@@ -53,7 +55,8 @@ def embed_sentence_transformers(folder, texts, threads):
     model = SentenceTransformer(folder, device="cpu")
     n_tokens = sum(len(ids) for ids in model.tokenizer(texts, truncation=True, max_length=256)["input_ids"])
     seconds = best_seconds(lambda: model.encode(texts, batch_size=BATCH))
-    tell(bench="embed", peer="sentence-transformers", tokens_per_s=n_tokens / seconds)
+    tell("sentence-transformers", f"{len(texts)} passages to unit vectors, tokenizer included",
+         bench="embed", peer="sentence-transformers", threads=threads, tokens_per_s=n_tokens / seconds)
     return model, n_tokens
 
 
@@ -111,7 +114,8 @@ def embed_onnx(model, n_tokens, texts, threads, path):
     theirs = model.encode(texts, batch_size=BATCH)
     worst = float((run() * theirs).sum(1).min())
     assert worst > 0.99999, worst  # it computes the same thing
-    tell(bench="embed", peer="onnxruntime fp32", tokens_per_s=n_tokens / best_seconds(run))
+    tell("onnxruntime", f"{len(texts)} passages to unit vectors, tokenizer included", bench="embed",
+         peer="onnxruntime fp32", threads=threads, tokens_per_s=n_tokens / best_seconds(run))
 
 
 def embed(folder, texts_path, threads):
@@ -141,7 +145,8 @@ def score(gguf, threads):
     model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32).eval()
     ids = torch.tensor([[300 + (i * 7919 + s * 104729) % 3700 for i in range(512)] for s in range(2)])
     seconds = best_seconds(lambda: torch.log_softmax(model(ids).logits, -1).gather(2, ids[:, :, None]))
-    tell(bench="score", peer="transformers fp32", tokens_per_s=ids.numel() / seconds)
+    tell("transformers", "log-probabilities of 512-token texts; the peer 2 at once, in fp32",
+         bench="score", peer="transformers fp32", threads=int(threads), tokens_per_s=ids.numel() / seconds)
 
 
 def tokens(gguf, minilm, spm, texts_path):
@@ -152,7 +157,8 @@ def tokens(gguf, minilm, spm, texts_path):
 
     def one(name, peer, encode):
         seconds = best_seconds(lambda: [encode(text) for text in texts])
-        tell(bench="tokens", tokenizer=name, peer=peer, mb_per_s=n_bytes / seconds * 1e-6)
+        tell(peer, f"{len(texts)} texts to ids, a call a text", bench="tokens", tokenizer=name, peer=peer,
+             threads=1, mb_per_s=n_bytes / seconds * 1e-6)
 
     if installed("tokenizers"):
         from tokenizers import Tokenizer

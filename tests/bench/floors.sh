@@ -1,0 +1,58 @@
+#!/bin/sh
+# The floors of this project's speed beside what a run of `make bench` measured: holds, below, or not
+# measured. Nothing fails here: a busy machine may be below.
+#
+#   floors.sh FIGURES RATIOS THREADS
+#
+# Shares are of the peak of float multiply-adds; of that of 16-bit products where the kernel set is
+# an AVX-512 one and the processor has BF16. They bind on every machine; the ratios on those with
+# AVX2, of THREADS threads unless said.
+set -eu
+
+bf16=false
+! grep -qw avx512_bf16 /proc/cpuinfo 2>/dev/null || bf16=true
+
+jq -rn --slurpfile figures "$1" --slurpfile ratios "$2" --argjson threads "$3" \
+    --argjson bf16 "$bf16" '
+    def percent: . * 100 | round | "\(.) %";
+    def times: "\(. * 100 | round / 100) x";
+    def row(name; floor; value; format): [name, (floor | format)]
+        + if value == null then ["-", "not measured"]
+          else [(value | format), if value >= floor then "holds" else "below" end] end;
+    def figure(f): first($figures[] | select(.threads == $threads) | select(f)) // {};
+    def share(name; f; floor): figure(f) as $line
+        | (($line.device // "") | startswith("avx512")) as $wide
+        | if $bf16 and $wide
+          then row("\(name), of the 16-bit peak"; floor; $line.share_of_16_bit; percent)
+          else row("\(name), of the float peak"; floor; $line.share_of_f32; percent)
+               | if $line.share_of_16_bit then .[3] += " (16-bit peak: "
+                     + ($line.share_of_16_bit | percent) + ")" else . end end;
+    def ratio(name; lines; floor): [$ratios[] | select(lines)] as $lines
+        | row(name; floor; ($lines | map(.ratio) | min); times);
+    def one(n): first($figures[] | select(.bench == "score" and .threads == n)).tokens_per_s;
+
+    ["floor", "at least", "measured", ""],
+    share("scoring with all logits"; .bench == "score"; 0.65),
+    share("decode of 32"; .bench == "decode" and .sequences == 32; 0.55),
+    share("MiniLM"; .bench == "embed"; 0.55),
+    ratio("llama.cpp, prefill";
+          .bench == "score" and (.peer | startswith("llama")); 2.4),
+    row("llama.cpp, its best batched decode"; 2.5;
+        (figure(.bench == "decode" and .sequences == 32).tokens_per_s) as $mine
+        | [$ratios[] | select(.bench == "decode" and .threads == $threads) | .theirs] | max
+        | if . and $mine then $mine / . else null end; times),
+    ratio("llama.cpp, one sequence on one thread";
+          .bench == "decode" and .sequences == 1 and .threads == 1; 1),
+    ratio("sentence-transformers"; .peer == "sentence-transformers"; 2),
+    ratio("ONNX Runtime fp32"; .peer == "onnxruntime fp32"; 1.7),
+    (("smollm2", "minilm") as $name
+     | ratio("tokenizers, \($name), one thread"; .peer == "tokenizers" and .tokenizer == $name; 5)),
+    ratio("sentencepiece, one thread"; .peer == "sentencepiece"; 5),
+    (figure(.bench == "first_token").seconds as $s
+     | ["opening SmolLM2 to first token", "under 0.5 s"]
+     + if $s then ["\($s) s", if $s < 0.5 then "holds" else "below" end]
+       else ["-", "not measured"] end),
+    if $threads == 2
+    then row("scoring, 2 threads beside 1"; 1.8; if one(1) and one(2) then one(2) / one(1) else null end; times)
+    else empty end
+    | @tsv' | awk -F '\t' '{ printf "%-50s %12s %12s  %s\n", $1, $2, $3, $4 }'
