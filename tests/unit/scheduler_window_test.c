@@ -52,13 +52,14 @@ static void compare_with_one_step(const struct fixture *f, const struct sequence
                               .n_tokens = generated->n_tokens,
                               .score = true,
                               .first_target = generated->n_prompt};
-    const struct sequence *scored = submit(s, &r);
+    struct sequence *scored = submit(s, &r);
 
     finish(s);
     assert_int_equal(scheduler_stats(s)->steps, 1);
     assert_int_equal(scored->n_logprobs, generated->n_logprobs);
     assert_memory_equal(scored->logprobs, generated->logprobs,
                         (size_t)scored->n_logprobs * sizeof(*scored->logprobs));
+    scheduler_free(s, scored);
     scheduler_close(s);
 }
 
@@ -82,8 +83,10 @@ static void long_generations_stay_within_the_bound(void **state)
             generate(&f, s, all);
             /* of whole lengths, 12 blocks each, one would fit */
             assert_true(scheduler_stats(s)->max_running >= 4);
-            for (int i = 0; i < SEQUENCES; i++)
+            for (int i = 0; i < SEQUENCES; i++) {
                 compare_with_one_step(&f, all[i]);
+                scheduler_free(s, all[i]);
+            }
             scheduler_close(s);
             close_fixture(&f);
         }
