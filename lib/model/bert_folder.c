@@ -1,5 +1,6 @@
 #include "model/bert_folder.h"
 
+#include "base/hash.h"
 #include "model/model_files.h"
 
 static bool check_encoder(const struct model_config *c, struct status *status)
@@ -81,7 +82,7 @@ bool bert_folder_open(struct bert_folder *folder, enum sbert_kind kind, const ch
     *folder = (struct bert_folder){0};
     if (!model_files_open(&files, path, status))
         return false;
-    weights_identity(&files, path, folder->name, sizeof(folder->name));
+    identity_of(model_files_tensors(&files), HASH_START, path, folder->name);
     ok = load(folder, kind, &files, backend, device, status);
     model_files_close(&files);
     if (!ok)

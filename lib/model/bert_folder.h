@@ -6,6 +6,7 @@
 #include "formats/sbert_config.h"
 #include "model/bert.h"
 #include "model/bert_pass.h"
+#include "model/identity.h"
 #include "text/tokenizer.h"
 
 struct bert_folder {
@@ -13,7 +14,7 @@ struct bert_folder {
     struct sbert_config settings;
     struct bert *bert;
     struct tokenizer *tokenizer;
-    char name[96]; /* short name '@' hash, as model.name */
+    char name[IDENTITY_SIZE]; /* as model.name */
     struct bert_pass pass;
 };
 

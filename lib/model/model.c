@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "model/model_files.h"
 #include "model/rope.h"
@@ -65,7 +66,7 @@ struct model *model_open(const char *path, const struct backend *backend, struct
     model->backend = backend;
     model->device = device;
     model->config = files.config;
-    weights_identity(&files, path, model->name, sizeof(model->name));
+    identity_of(model_files_tensors(&files), HASH_START, path, model->name);
     model_files_describe(&files, &model->weights_source);
     if (files.config.architecture != ARCH_LLAMA)
         ok = status_fail(status, STATUS_CONFIG, "is an encoder ('%s'), not a language model",

@@ -12,6 +12,7 @@
 #include "base/status.h"
 #include "compute/backend.h"
 #include "formats/model_config.h"
+#include "model/identity.h"
 #include "model/weights.h"
 #include "text/tokenizer.h"
 
@@ -23,7 +24,7 @@ struct model {
     float *inv_freq;                /* [head_dim / 2] ours, in host memory: model/rope.h */
     struct tokenizer *tokenizer;    /* ours; NULL if the model has none we read */
     struct status tokenizer_status; /* and then: why */
-    char name[96];                  /* short name '@' 16 hex digits of weights_identity */
+    char name[IDENTITY_SIZE];       /* model/identity.h */
     struct buf weights_source;      /* model_files_describe */
 };
 

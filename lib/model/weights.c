@@ -5,9 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "base/memory.h"
-#include "formats/hub_cache.h"
 #include "model/rope.h"
 
 /* What the loading of one model needs at each tensor. */
@@ -387,52 +385,4 @@ void weights_release_bert(struct bert_weights *weights, int n_layers, const stru
     release_affine(&weights->classifier, backend, device);
     free(weights->layers);
     *weights = (struct bert_weights){0};
-}
-
-enum { SAMPLES = 16, SAMPLE_BYTES = 64 }; /* runs of bytes of each tensor that the hash reads */
-
-static uint64_t hash_tensor(uint64_t h, const struct tensor_entry *t)
-{
-    const size_t run = t->size < SAMPLE_BYTES ? t->size : SAMPLE_BYTES;
-
-    h = hash_more(h, t->name, strlen(t->name) + 1);
-    h = hash_more(h, t->type_name, strlen(t->type_name) + 1);
-    for (int i = 0; i < t->n_dims; i++) {
-        const uint64_t n = t->shape[i];
-
-        h = hash_more(h, &n, sizeof(n));
-    }
-    for (size_t i = 0; i < SAMPLES && run > 0; i++)
-        h = hash_more(h, t->data + (t->size - run) / (SAMPLES - 1) * i, run);
-    return h;
-}
-
-void weights_identity(const struct model_files *files, const char *path, char *name, size_t size)
-{
-    const struct tensor_file *tensors = model_files_tensors(files);
-    const struct text from_hub = hub_cache_model_of(path);
-    uint64_t h = HASH_START;
-    size_t end = strlen(path), start;
-
-    for (size_t i = 0; i < tensors->n_entries; i++)
-        h = hash_tensor(h, &tensors->entries[i]);
-    while (end > 1 && path[end - 1] == '/')
-        end--;
-    for (start = end; start > 0 && path[start - 1] != '/'; start--)
-        ;
-    if (from_hub.len > 0) { /* not the commit */
-        path = from_hub.ptr;
-        start = 0;
-        end = from_hub.len;
-    }
-    if (end - start > 5 && memcmp(path + end - 5, ".gguf", 5) == 0)
-        end -= 5;
-    if (end - start > size - sizeof("@0123456789abcdef"))
-        end = start + size - sizeof("@0123456789abcdef");
-    snprintf(name, size, "%.*s@%016llx", (int)(end - start), path + start,
-             (unsigned long long)hash_mix(h));
-    for (char *p = name; *p; p++) { /* file names may be any bytes, records are UTF-8 */
-        if (*p < ' ' || *p > '~')
-            *p = '_';
-    }
 }

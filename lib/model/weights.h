@@ -75,9 +75,4 @@ bool weights_load_bert(struct bert_weights *weights, const struct model_files *f
 void weights_release_bert(struct bert_weights *weights, int n_layers, const struct backend *backend,
                           struct device *device);
 
-/* "NAME@HASH" for records: the last part of `path` without ".gguf" (of a snapshot in the Hugging
- * Face cache, its model's name), and a hash of every tensor's name, type and shape and of a sample
- * of its bytes. It tells models and fine-tunes apart; it is no proof against tampering. */
-void weights_identity(const struct model_files *files, const char *path, char *name, size_t size);
-
 #endif

@@ -29,8 +29,15 @@ bool engine_open(struct engine *e, const char *model_path, const char *device_na
     return true;
 }
 
+bool engine_open_adapters(struct engine *e, char *const *names, char *const *paths, size_t n,
+                          struct status *status)
+{
+    return adapter_set_open(&e->adapters, names, paths, n, e->model, status);
+}
+
 void engine_close(struct engine *e)
 {
+    adapter_set_close(&e->adapters);
     model_close(e->model);
     if (e->device)
         e->backend->close(e->device);
@@ -50,6 +57,7 @@ void engine_write_stats(const struct engine *e, struct buf *members)
         json_write_name(members, "weights");
         json_write_string(members, buf_text(&e->model->weights_source));
     }
+    adapter_set_write_stats(&e->adapters, members);
     if (e->model && e->model->tokenizer) {
         json_write_name(members, "tokenizer");
         json_write_string(members, text_of(tokenizer_source(e->model->tokenizer)));

@@ -1,15 +1,17 @@
-/* A device, and a model on it: what a tool opens before its first record. */
+/* A device, a model on it, and its adapters: what a tool opens before its first record. */
 #ifndef RUN_ENGINE_H
 #define RUN_ENGINE_H
 
 #include "base/buf.h"
 #include "base/status.h"
 #include "model/model.h"
+#include "run/adapter_set.h"
 
 struct engine {
     const struct backend *backend;
-    struct device *device; /* ours */
-    struct model *model;   /* ours; NULL with engine_open_device */
+    struct device *device;       /* ours */
+    struct model *model;         /* ours; NULL with engine_open_device */
+    struct adapter_set adapters; /* ours; empty until engine_open_adapters */
     int threads;
 };
 
@@ -24,8 +26,13 @@ bool engine_open(struct engine *engine, const char *model_path, const char *devi
                  int threads, struct status *status) MUST_CHECK;
 void engine_close(struct engine *engine);
 
-/* `"model":..,"weights":..,"tokenizer":..,"device":..,"threads":..` for --stats; without those that
- * there are not.
+/* Adapters for the engine's model: the folders paths[n], which records call names[n]. On failure
+ * the engine has none. */
+bool engine_open_adapters(struct engine *engine, char *const *names, char *const *paths, size_t n,
+                          struct status *status) MUST_CHECK;
+
+/* `"model":..,"weights":..,"adapters":..,"tokenizer":..,"device":..,"threads":..` for --stats;
+ * without those that there are not.
  */
 void engine_write_stats(const struct engine *engine, struct buf *members);
 

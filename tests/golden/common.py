@@ -31,6 +31,9 @@ def ids_hash(ids) -> str:
 def tiny_hash(path) -> str:
     """tiny_hash() of tests/golden/tiny.h: a .gguf file, or a folder's config and weights."""
     path = Path(path)
+    if (path / "adapter_config.json").exists():
+        parts = [path / "adapter_config.json", path / "adapter_model.safetensors"]
+        return hex64(b"".join(p.read_bytes() for p in parts))
     if path.is_dir():
         weights = [path / "model.safetensors"]
         if not weights[0].exists():

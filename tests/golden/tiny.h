@@ -35,11 +35,11 @@ enum tiny_type {
     TINY_I64
 };
 
-enum { TINY_MAX_DIMS = 2, TINY_MAX_TENSORS = 64 };
+enum { TINY_MAX_DIMS = 2, TINY_MAX_TENSORS = 448 };
 
 /* Values are scale * (about normal, unit variance) + offset, a function of key and index alone. */
 struct tiny_tensor {
-    char name[64];
+    char name[96];
     enum tiny_type type;
     int n_dims;
     int64_t shape[TINY_MAX_DIMS]; /* outermost first; [1] is 1 for a vector */
@@ -102,11 +102,20 @@ void tiny_write_variants(const char *dir);
 /* tiny_bert.c */
 void tiny_write_berts(const char *dir);
 
+/* tiny_adapters.c: LoRA adapters as PEFT saves them, folders below `dir`: for mistral-*
+ * `attention`, `least`, `suffixes`, `regex`, `all-linear` and `head`; for llama-f32 `old`,
+ * `layers`, `layers-pattern`, `patterns` and `head-tied`; for llama-*.gguf `gguf`. Each moves the
+ * losses by tenths of a nat. */
+void tiny_write_adapters(const char *dir);
+/* The same for SmolLM2: smollm2-attention (with the card's rank and scale) and smollm2-all. */
+void tiny_write_smollm2_adapters(const char *dir);
+
 /* tiny_models.c: every model above, into `dir`, which must exist. */
 void tiny_write_all(const char *dir);
 
 /* hash64 over the bytes of a model: a .gguf file, or of a folder config.json and model.safetensors
- * (or its index and the files model-0...) one after the other. */
+ * (or its index and the files model-0...) one after the other; of an adapter adapter_config.json
+ * and adapter_model.safetensors. */
 uint64_t tiny_hash(const char *path);
 
 #endif

@@ -139,6 +139,9 @@ static uint64_t hash_folder(const char *path)
     uint64_t state = HASH_START;
     char name[64];
 
+    if (hash_part(&state, path, "adapter_config.json") &&
+        hash_part(&state, path, "adapter_model.safetensors"))
+        return state;
     if (!hash_part(&state, path, "config.json"))
         die(path, "no config.json");
     if (hash_part(&state, path, "model.safetensors"))
