@@ -8,7 +8,10 @@
 #include "run/scorer.h"
 
 static struct common_args args = COMMON_ARGS_INIT;
-static int truncate_option; /* enum truncate */
+static const char *const truncate_choices[] = {"head", "tail", "error", "window", NULL};
+enum { WINDOW = TRUNCATE_ERROR + 1 };
+static int truncate_option; /* enum truncate, or WINDOW */
+static size_t stride;
 static struct scorer_options wanted = {.max_length = 1024};
 static struct engine engine;
 static struct scorer *scorer;
@@ -22,8 +25,15 @@ static const struct cli_option options[] = {
     {"max-length", 0, CLI_SIZE, &wanted.max_length, 1, 1 << 30, "N",
      "tokens of a text at most; the rest is cut and counted", NULL, NULL, NULL},
     {"truncate", 0, CLI_CHOICE, &truncate_option, 0, 0, "HOW",
-     "what stays of a text that is too long; error: the record fails", NULL,
-     common_options_truncate, NULL},
+     "what stays of a text that is too long; error: the record fails; window: all of it, in "
+     "windows "
+     "of --max-length",
+     NULL, truncate_choices, NULL},
+    {"stride", 0, CLI_SIZE, &stride, 1, 1 << 30, "N",
+     "with --truncate window: tokens from the beginning of a window to that of the next",
+     "half of --max-length", NULL, NULL},
+    {"tokens", 0, CLI_FLAG, &wanted.tokens, 0, 0, NULL,
+     "list ids, log-probabilities and ranks of the tokens, too", NULL, NULL, NULL},
     {.kind = CLI_HEADING, .help = "Model"},
     COMMON_MODEL_ROW(args, "the demo model smollm2"),
     COMMON_THREADS_ROW(args),
@@ -83,13 +93,28 @@ static void stats(void *self, struct buf *members)
     scorer_write_stats(self, members);
 }
 
+/* How a text that is too long is scored. */
+static bool set_truncate(struct status *status)
+{
+    wanted.truncate = (enum truncate)truncate_option;
+    if (truncate_option != WINDOW) {
+        if (stride > 0)
+            return status_fail(status, STATUS_USAGE,
+                               "option '--stride' means nothing without --truncate window");
+        return true;
+    }
+    wanted.truncate = TRUNCATE_ERROR; /* nothing is too long */
+    wanted.stride = stride > 0 ? stride : wanted.max_length - wanted.max_length / 2;
+    return true;
+}
+
 static bool open_all(struct status *status)
 {
     struct buf path = {0};
 
-    if (model_path_resolve(args.model, "smollm2", args.quiet, &path, status) &&
+    if (set_truncate(status) &&
+        model_path_resolve(args.model, "smollm2", args.quiet, &path, status) &&
         engine_open(&engine, path.data, "cpu", args.threads, status)) {
-        wanted.truncate = (enum truncate)truncate_option;
         wanted.batch = args.batch;
         wanted.threads = engine.threads;
         scorer = scorer_open(engine.model, &wanted, status);

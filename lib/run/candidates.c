@@ -104,3 +104,28 @@ int candidates_best(const float *logits, int n, int k, struct candidate *best)
     }
     return kept;
 }
+
+/* How many of the n logits are above `bound`. */
+static int count_above(const float *logits, int n, float bound)
+{
+    int lanes[LANES] = {0}, count = 0, i = 0;
+
+    for (; n - i >= LANES; i += LANES) {
+        for (int lane = 0; lane < LANES; lane++)
+            lanes[lane] += logits[i + lane] > bound;
+    }
+    for (int lane = 0; lane < LANES; lane++)
+        count += lanes[lane];
+    for (; i < n; i++)
+        count += logits[i] > bound;
+    return count;
+}
+
+int candidates_rank(const float *logits, int n, int32_t id)
+{
+    int rank = 1 + count_above(logits, n, logits[id]);
+
+    for (int32_t i = 0; i < id; i++)
+        rank += logits[i] == logits[id];
+    return rank;
+}

@@ -19,4 +19,7 @@ int32_t candidates_first(const float *logits, int n);
  * n. */
 int candidates_best(const float *logits, int n, int k, struct candidate *best);
 
+/* The place of an id in that order, from 1. */
+int candidates_rank(const float *logits, int n, int32_t id);
+
 #endif

@@ -354,6 +354,8 @@ static void answer(void *context, size_t item, int thread)
         w->token = sampler_next(s->workers[thread].sampler, logits, &sequence->sampling,
                                 (uint64_t)sequence->n_tokens);
     sequence->logprobs[w->entry] = (double)logits[w->token] - normalizer;
+    if (sequence->ranks)
+        sequence->ranks[w->entry] = candidates_rank(logits, vocab_size, w->token);
     if (sequence->alternatives)
         note_alternatives(&s->workers[thread], w, logits, vocab_size, normalizer);
 }

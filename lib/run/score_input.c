@@ -4,21 +4,13 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "run/score_frame.h"
 #include "text/unicode.h"
 
-static const char response[] = "### Response:\n"; /* what parts question and answer in the training
-                                                     data of the rationale model */
-
-enum targets {
-    TARGETS_ALL,          /* of both halves */
-    TARGETS_CONTINUATION, /* of the second, and the white space before it */
-    TARGETS_COMPLETION,   /* from the first token that reaches into the second */
-};
-
-/* Two texts in a row. */
-struct halves {
+/* The text of a record: two in a row, or the second alone. */
+struct source {
     struct text first, second;
-    enum targets targets;
+    bool is_pair, is_continuation;
 };
 
 static bool is_space_at(struct text text, size_t at)
@@ -46,6 +38,13 @@ static size_t trimmed(struct text text)
     return end;
 }
 
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* -- what a record has -- */
+
 /* `tokens` as they are. *found is false if the record has none. */
 static bool read_tokens(const struct score_input_options *o, const struct record *record,
                         struct score_input *input, bool *found, struct status *status)
@@ -57,173 +56,250 @@ static bool read_tokens(const struct score_input_options *o, const struct record
         return false;
     if (!*found)
         return true;
+    tokens_reserve(&input->tokens, n);
     for (size_t i = 0; i < n; i++)
         tokens_push(&input->tokens, ids[i]);
     free(ids);
     if (o->completion_only)
         return record_fail(record, status, "missing", "completion",
                            "--completion-only needs texts, 'tokens' do not say where one begins");
-    input->first_target = 1;
+    input->parts.query = input->parts.query_end = input->parts.completion = n;
     return true;
 }
 
 /* A pair of members: if the second is there, the first must be. */
 static bool read_pair(const struct record *record, const char *first, const char *second,
-                      struct halves *halves, bool *found, struct status *status)
+                      struct source *source, bool *found, struct status *status)
 {
     bool has_first;
 
-    if (!record_string(record, second, &halves->second, found, status))
+    if (!record_string(record, second, &source->second, found, status))
         return false;
     if (!*found)
         return true;
-    if (!record_string(record, first, &halves->first, &has_first, status))
+    source->is_pair = true;
+    if (!record_string(record, first, &source->first, &has_first, status))
         return false;
     return has_first || record_fail_missing(record, first, status);
 }
 
-static bool read_text(const struct score_input_options *o, const struct record *record,
-                      struct halves *halves, struct status *status)
+static bool read_source(const struct record *record, struct source *source, struct status *status)
 {
-    struct text text;
     bool found;
 
-    if (!record_string(record, "text", &text, &found, status))
+    *source = (struct source){0};
+    if (!read_pair(record, "context", "continuation", source, &found, status))
         return false;
-    if (!found)
-        return record_fail_missing(record, "text", status);
-    *halves = (struct halves){.second = text, .targets = TARGETS_ALL};
-    if (!o->completion_only)
+    if (found) {
+        source->is_continuation = true;
         return true;
-    for (size_t at = 0; at + strlen(response) <= text.len; at++) {
-        if (memcmp(text.ptr + at, response, strlen(response)) == 0) {
-            at += strlen(response);
-            *halves =
-                (struct halves){{text.ptr, at}, {text.ptr + at, text.len - at}, TARGETS_COMPLETION};
-            return true;
-        }
     }
-    return record_fail(record, status, "missing", "completion",
-                       "no 'completion', and no '### Response:' line in 'text'");
-}
-
-static bool read_halves(const struct score_input_options *o, const struct record *record,
-                        struct halves *halves, struct status *status)
-{
-    bool found;
-
-    *halves = (struct halves){.targets = TARGETS_CONTINUATION};
-    if (!read_pair(record, "context", "continuation", halves, &found, status))
+    if (!read_pair(record, "prompt", "completion", source, &found, status))
         return false;
     if (found)
         return true;
-    halves->targets = o->completion_only ? TARGETS_COMPLETION : TARGETS_ALL;
-    if (!read_pair(record, "prompt", "completion", halves, &found, status))
+    if (!record_string(record, "text", &source->second, &found, status))
         return false;
-    return found || read_text(o, record, halves, status);
+    return found || record_fail_missing(record, "text", status);
 }
 
-/* Where in the tokens of the whole the second half begins. A continuation begins behind as many
- * tokens as the context alone has, without the white space at its end. A completion begins where
- * the tokens of the prompt alone and of the whole part: a token that spans both is its first. */
-static bool find_second(const struct tokenizer *tokenizer, const struct halves *halves,
-                        const struct tokens *whole, size_t *second, struct status *status)
+/* -- from text to tokens -- */
+
+/* How many of the whole text's tokens are those of its beginning alone; the special ones in front
+ * are. */
+static bool find_border(const struct tokenizer *tokenizer, struct text beginning,
+                        const struct tokens *whole, size_t *border, struct status *status)
 {
     const size_t n_front = tokenizer_n_front(tokenizer);
-    struct text first = halves->first;
     struct tokens alone = {0};
     size_t n = 0;
+    const bool ok = tokenizer_encode(tokenizer, beginning, TOKENIZER_PLAIN, &alone, status);
 
-    if (halves->targets == TARGETS_CONTINUATION)
-        first.len = trimmed(first);
-    if (!tokenizer_encode(tokenizer, first, TOKENIZER_PLAIN, &alone, status)) {
-        tokens_release(&alone);
-        return false;
-    }
-    if (halves->targets == TARGETS_CONTINUATION)
-        n = alone.n;
     while (n < alone.n && n_front + n < whole->n && alone.ids[n] == whole->ids[n_front + n])
         n++;
     tokens_release(&alone);
-    *second = n_front + n;
+    *border = n_front + n;
+    return ok;
+}
+
+static bool find_continuation(const struct tokenizer *tokenizer, struct text context,
+                              const struct tokens *whole, size_t *border, struct status *status)
+{
+    struct tokens alone = {0};
+    bool ok;
+
+    context.len = trimmed(context);
+    ok = tokenizer_encode(tokenizer, context, TOKENIZER_PLAIN, &alone, status);
+    *border = smaller(tokenizer_n_front(tokenizer) + alone.n, whole->n);
+    tokens_release(&alone);
+    return ok;
+}
+
+/* The parts of the text: where its members say so, else by its headings. */
+static bool find_parts(const struct tokenizer *tokenizer, const struct source *source,
+                       struct text text, struct score_input *input, struct status *status)
+{
+    struct score_parts *parts = &input->parts;
+    const struct tokens *whole = &input->tokens;
+    struct score_frame frame;
+    bool ok = true;
+
+    score_frame_find(text, &frame);
+    parts->is_framed = frame.is_whole;
+    parts->has_completion = source->is_pair || frame.has_completion;
+    parts->completion = parts->query = parts->query_end = whole->n;
+    if (source->is_continuation)
+        ok = find_continuation(tokenizer, source->first, whole, &parts->completion, status);
+    else if (source->is_pair)
+        ok = find_border(tokenizer, source->first, whole, &parts->completion, status);
+    else if (frame.has_completion)
+        ok = find_border(tokenizer, (struct text){text.ptr, frame.completion}, whole,
+                         &parts->completion, status);
+    if (!ok || !frame.is_whole)
+        return ok;
+    if (!find_border(tokenizer, (struct text){text.ptr, frame.query}, whole, &parts->query,
+                     status) ||
+        !find_border(tokenizer, (struct text){text.ptr, frame.query_end}, whole, &parts->query_end,
+                     status))
+        return false;
+    parts->query_end = smaller(parts->query_end, parts->completion);
+    parts->query = smaller(parts->query, parts->query_end);
     return true;
 }
 
-static bool encode(const struct tokenizer *tokenizer, const struct halves *halves,
+static size_t count_bytes(const struct tokenizer *tokenizer, const struct tokens *tokens,
+                          size_t from)
+{
+    size_t n = 0;
+
+    for (size_t i = from; i < tokens->n; i++)
+        n += tokenizer_bytes(tokenizer, tokens->ids[i]).len;
+    return n;
+}
+
+static bool encode(const struct tokenizer *tokenizer, const struct source *source,
                    struct score_input *input, struct status *status)
 {
+    const size_t n_front = tokenizer_n_front(tokenizer);
     struct buf whole = {0};
     bool ok;
 
-    buf_append_text(&whole, halves->first);
-    buf_append_text(&whole, halves->second);
+    buf_append_text(&whole, source->first);
+    buf_append_text(&whole, source->second);
     ok = tokenizer_encode(tokenizer, buf_text(&whole), TOKENIZER_SPECIAL, &input->tokens, status) &&
-         (halves->targets == TARGETS_ALL ||
-          find_second(tokenizer, halves, &input->tokens, &input->first_target, status));
+         find_parts(tokenizer, source, buf_text(&whole), input, status);
+    if (ok && count_bytes(tokenizer, &input->tokens, n_front) == whole.len + 1 &&
+        tokenizer_bytes(tokenizer, input->tokens.ids[n_front]).ptr[0] == ' ')
+        input->lead = 1;
     buf_release(&whole);
     return ok;
 }
 
-/* At most max_length tokens stay; the specials at the front always do. */
+static bool make_from_text(const struct score_input_options *o, const struct record *record,
+                           struct score_input *input, struct status *status)
+{
+    struct source source;
+
+    if (!read_source(record, &source, status))
+        return false;
+    if (!o->tokenizer)
+        return status_fail_record(status, "no_tokenizer", NULL,
+                                  "the model has no tokenizer: only 'tokens' can be scored");
+    if (!encode(o->tokenizer, &source, input, status))
+        return false;
+    input->is_continuation = source.is_continuation;
+    if (source.is_continuation || o->completion_only)
+        input->first_target = input->parts.completion;
+    if (o->completion_only && !input->parts.has_completion)
+        return record_fail(record, status, "missing", "completion",
+                           "no 'completion', and no '### Response:' line in 'text'");
+    return true;
+}
+
+/* -- to length -- */
+
+/* The special tokens that stand in front, as a text of this tokenizer has them. */
+static size_t count_front(const struct tokenizer *tokenizer, const struct tokens *tokens)
+{
+    const size_t most = tokenizer ? tokenizer_n_front(tokenizer) : 0;
+    size_t n = 0;
+
+    while (n < most && n < tokens->n && tokenizer_is_control(tokenizer, tokens->ids[n]))
+        n++;
+    return n;
+}
+
+/* Where token `index` is after `n` tokens behind the `front` first are gone. */
+static size_t moved(size_t index, size_t front, size_t n)
+{
+    if (index <= front)
+        return index;
+    return index > front + n ? index - n : front;
+}
+
+static void cut_head(struct score_input *input, size_t n)
+{
+    const size_t front = smaller(input->n_front, input->tokens.n - n);
+    struct tokens *t = &input->tokens;
+    struct score_parts *parts = &input->parts;
+
+    memmove(t->ids + front, t->ids + front + n, (t->n - front - n) * sizeof(*t->ids));
+    input->first_target = moved(input->first_target, front, n);
+    parts->query = moved(parts->query, front, n);
+    parts->query_end = moved(parts->query_end, front, n);
+    parts->completion = moved(parts->completion, front, n);
+    input->lead = 0;
+}
+
+/* At most max_length tokens stay; the special ones at the front always do. */
 static bool cut(const struct score_input_options *o, struct score_input *input,
                 struct status *status)
 {
-    struct tokens *t = &input->tokens;
-    const size_t n = t->n - (t->n < o->max_length ? t->n : o->max_length);
-    size_t front;
+    const size_t n = input->tokens.n - smaller(input->tokens.n, o->max_length);
 
-    if (n == 0)
+    if (n == 0 || o->windows)
         return true;
     if (o->truncate == TRUNCATE_ERROR)
         return status_fail_record(status, "too_long", NULL,
-                                  "%zu tokens, but --max-length is %zu, and --truncate error", t->n,
-                                  o->max_length);
-    if (o->truncate == TRUNCATE_TAIL) {
-        front = o->tokenizer ? tokenizer_n_front(o->tokenizer) : 0;
-        front = front < o->max_length ? front : o->max_length;
-        memmove(t->ids + front, t->ids + front + n, (t->n - front - n) * sizeof(*t->ids));
-        input->first_target = input->first_target > front + n ? input->first_target - n : front;
-    }
-    t->n -= n;
+                                  "%zu tokens, but --max-length is %zu, and --truncate error",
+                                  input->tokens.n, o->max_length);
+    if (o->truncate == TRUNCATE_TAIL)
+        cut_head(input, n);
+    input->tokens.n -= n;
     input->truncated = n;
     return true;
+}
+
+static const char *why_nothing(const struct score_input *input)
+{
+    if (input->truncated > 0)
+        return "all that would be scored was cut";
+    if (input->tokens.n == 0)
+        return "there is no token";
+    if (input->tokens.n == 1)
+        return "a single token has no predecessor";
+    return "there is nothing to score";
 }
 
 bool score_input_make(const struct score_input_options *o, const struct record *record,
                       struct score_input *input, struct status *status)
 {
-    struct halves halves;
+    const struct tokens kept = input->tokens;
     bool found;
 
+    *input = (struct score_input){.tokens = kept};
     tokens_reset(&input->tokens);
-    input->first_target = 1;
-    input->truncated = 0;
-    input->reason = NULL;
-    if (!read_tokens(o, record, input, &found, status))
+    if (!read_tokens(o, record, input, &found, status) ||
+        (!found && !make_from_text(o, record, input, status)))
         return false;
-    if (!found) {
-        if (!read_halves(o, record, &halves, status))
-            return false;
-        if (!o->tokenizer)
-            return status_fail_record(status, "no_tokenizer", NULL,
-                                      "the model has no tokenizer: only 'tokens' can be scored");
-        if (!encode(o->tokenizer, &halves, input, status))
-            return false;
-    }
+    input->n_front = count_front(o->tokenizer, &input->tokens);
     if (!cut(o, input, status))
         return false;
     if (input->first_target == 0)
         input->first_target = 1; /* the first token has no predecessor */
     if (input->first_target < input->tokens.n)
         return true;
-    if (input->truncated > 0)
-        input->reason = "all that would be scored was cut";
-    else if (input->tokens.n == 0)
-        input->reason = "there is no token";
-    else if (input->tokens.n == 1)
-        input->reason = "a single token has no predecessor";
-    else
-        input->reason = "there is nothing to score";
+    input->reason = why_nothing(input);
     input->first_target = input->tokens.n;
     return true;
 }
@@ -231,4 +307,27 @@ bool score_input_make(const struct score_input_options *o, const struct record *
 void score_input_release(struct score_input *input)
 {
     tokens_release(&input->tokens);
+    *input = (struct score_input){0};
+}
+
+/* -- what a token is -- */
+
+enum score_region score_input_region(const struct score_input *input, size_t token)
+{
+    const struct score_parts *parts = &input->parts;
+
+    if (token >= parts->completion)
+        return SCORE_COMPLETION;
+    if (!parts->is_framed)
+        return SCORE_PLAIN;
+    return token >= parts->query && token < parts->query_end ? SCORE_QUERY : SCORE_TEMPLATE;
+}
+
+size_t score_input_bytes(const struct score_input *input, const struct tokenizer *tokenizer,
+                         size_t token)
+{
+    if (!tokenizer)
+        return 0;
+    return tokenizer_bytes(tokenizer, input->tokens.ids[token]).len -
+           (token == input->n_front ? input->lead : 0);
 }

@@ -3,12 +3,12 @@
  * What is scored: `tokens`; else `context` + `continuation` (targets: the continuation); else
  * `prompt` + `completion` (targets: all, or the completion alone); else `text` (targets: all, or
  * what follows "### Response:\n"). A text's first token has no predecessor unless the model's own
- * tokenizer puts one there (BOS), so n ids give n - 1 targets.
+ * tokenizer puts one there (BOS), so n ids give n - 1 targets. More: run/score_input.h.
  *
- * Where a text is joined of two, it is tokenized whole. A continuation begins behind as many tokens
- * as its context alone has, and white space at the end of the context is counted with it (the rule
- * of lm-evaluation-harness). A completion begins with the first token that is not one of the prompt
- * alone.
+ * A text longer than max_length is cut, or scored in windows (run/score_windows.h).
+ *
+ * With `compare` each record is scored twice over one copy of the weights, by two schedulers whose
+ * steps take turns, so that the same batches are timed side by side.
  */
 #ifndef RUN_SCORER_H
 #define RUN_SCORER_H
@@ -17,21 +17,32 @@
 #include "base/status.h"
 #include "formats/record.h"
 #include "model/model.h"
+#include "run/score_result.h"
 #include "text/prompt.h"
+
+enum scorer_leg {
+    SCORER_MAIN, /* `score` */
+    SCORER_BASE, /* `score_base`, with compare alone */
+    SCORER_LEGS
+};
 
 struct scorer_options {
     bool completion_only;
-    size_t max_length;      /* tokens kept of a text, specials included; 0: the context */
-    enum truncate truncate; /* which end is kept */
+    bool tokens;            /* `ids`, `logprobs` and `ranks` of the targets, too */
+    bool compare;           /* both legs */
+    size_t max_length;      /* tokens at a time, specials included; 0: the context */
+    enum truncate truncate; /* which end of a longer text is kept, ... */
+    size_t stride;          /* ... or not 0: all of it, in windows so far apart */
     int batch;              /* sequences at a time */
     int threads;            /* >= 1 */
 };
 
 struct scorer;
 
-/* What a record asked for, until its member is written. */
+/* What a record asked for, until its members are written. */
 struct scoring;
 
+/* STATUS_USAGE: windows do not fit the context, or are too far apart. */
 struct scorer *scorer_open(const struct model *model, const struct scorer_options *options,
                            struct status *status) MUST_CHECK;
 void scorer_close(struct scorer *scorer); /* NULL allowed; after all scorings */
@@ -41,21 +52,25 @@ void scorer_close(struct scorer *scorer); /* NULL allowed; after all scorings */
 struct scoring *scorer_begin(struct scorer *scorer, const struct record *record, void *owner,
                              struct status *status) MUST_CHECK;
 
-/* Goes on for one step; false ends the run. */
+/* Goes on for one step of each leg; false ends the run. */
 bool scorer_step(struct scorer *scorer, struct status *status) MUST_CHECK;
 
 /* A scoring that is complete and was not handed out before; NULL: none. */
 struct scoring *scorer_next_done(struct scorer *scorer);
 void *scorer_owner(const struct scoring *scoring);
 
-/* Appends `"score":{"nll","tokens","bytes","loss","perplexity","truncated"[,"reason"]}`; without
- * a tokenizer bytes are null. False with STATUS_INPUT if the model failed on it. */
+/* What a complete scoring gave; NULL if the model failed on it, and for a leg that is not run. The
+ * scoring's own. */
+const struct score_result *scorer_result(const struct scoring *scoring, enum scorer_leg leg);
+
+/* Appends `"score":{...}` (run/score_write.h), with `compare` also `"score_base":{...}`. False with
+ * STATUS_INPUT if the model failed on it. */
 bool scorer_write(const struct scoring *scoring, struct buf *members,
                   struct status *status) MUST_CHECK;
 
 void scorer_free(struct scoring *scoring); /* complete or not; NULL allowed */
 
-/* `"scored_tokens":..` and more for --stats. */
+/* `"scored_tokens":..` and more for --stats, of both legs together. */
 void scorer_write_stats(const struct scorer *scorer, struct buf *members);
 
 #endif

@@ -28,6 +28,8 @@ struct sequence *sequence_open(const struct request *r, const struct tokenizer *
     s->tokens = memory_zeroed((size_t)s->capacity, sizeof(*s->tokens));
     memcpy(s->tokens, r->tokens, (size_t)r->n_tokens * sizeof(*s->tokens));
     s->logprobs = memory_zeroed((size_t)n_logprobs, sizeof(*s->logprobs));
+    if (r->score && r->ranks)
+        s->ranks = memory_zeroed((size_t)n_logprobs, sizeof(*s->ranks));
     if (n_alternatives > 0)
         s->alternatives =
             memory_zeroed((size_t)n_logprobs * (size_t)n_alternatives, sizeof(*s->alternatives));
@@ -45,6 +47,7 @@ void sequence_free(struct sequence *s)
         return;
     buf_release(&s->text);
     free(s->alternatives);
+    free(s->ranks);
     free(s->logprobs);
     free(s->tokens);
     free(s);

@@ -22,6 +22,7 @@ struct request {
     bool score;       /* the log-probability of each token from first_target on; no generation */
     int first_target; /* 1 <= first_target <= n_tokens: a token needs a predecessor; the last:
                          there is no target, and the sequence is done at once */
+    bool ranks;       /* of a text to score: the targets' places, too */
     struct sampling sampling; /* generation only, as is: */
     struct stop_rules stop;
     void *owner; /* the caller's */
@@ -56,6 +57,7 @@ struct sequence {
 
     double *logprobs; /* ours; natural log, of each generated token, or of each target, in order */
     int n_logprobs;
+    int32_t *ranks; /* ours; of each target, 1: the most likely token; NULL unless asked for */
     struct alternative *alternatives; /* ours; [n_logprobs][sampling.n_logprobs]; NULL if none */
 };
 

@@ -88,7 +88,8 @@ one_result() { # one_result IN COMMAND...
     echo '{"prompt":"the cause of fever","completion":" is a wound"}' >"$work/in"
     score "$work/in" | jq -c .score | cmp - <(score <<<'{"text":"the cause of fever is a wound"}' | jq -c .score)
     score --completion-only "$work/in" | jq -c .score |
-        cmp - <(score <<<'{"context":"the cause of fever","continuation":" is a wound"}' | jq -c .score)
+        cmp - <(score <<<'{"context":"the cause of fever","continuation":" is a wound"}' |
+            jq -c '.score | del(.logprob, .is_greedy)')
 }
 
 @test "the completion of a training text is what follows its response line" {
@@ -128,6 +129,62 @@ one_result() { # one_result IN COMMAND...
     [ "$(jq -r .score.reason <<<"$output")" = "all that would be scored was cut" ]
     run -0 score --max-length 10 --truncate tail <<<'{"context":"fever fever fever fever fever fever","continuation":" is"}'
     jq -e '.score.tokens > 0 and .score.bytes == 3' <<<"$output"
+}
+
+@test "tokens are listed with what they add up to" {
+    printf '%s\n' '{"text":"the cause of fever"}' '{"tokens":[5]}' '{"context":"the cause","continuation":" of fever"}' >"$work/in"
+    run -0 score --tokens "$work/in"
+    jq -se '[.[0], .[2]] | all(.[].score; .tokens == (.ids | length) and .tokens == (.logprobs | length)
+        and .tokens == (.ranks | length) and (.nll + (.logprobs | add) | fabs) < 1e-12
+        and (.ranks | all(. >= 1)) and (.logprobs | all(. < 0)))' <<<"$output"
+    jq -se '.[1].score | .ids == [] and .logprobs == [] and .ranks == []' <<<"$output"
+    head -n 1 "$work/in" | medrat-tokenize -q -m "$tiny" >"$work/tokens"
+    jq -se --slurpfile t "$work/tokens" '.[0].score.ids == $t[0].tokens[1:]' <<<"$output"
+    # without the option the same but for the lists
+    score "$work/in" | jq -c .score | cmp - <(jq -c '.score | del(.ids, .logprobs, .ranks)' <<<"$output")
+}
+
+@test "a continuation is greedy when each of its tokens is the likeliest" {
+    for letter in {a..z} ' '; do
+        printf '{"context":"the cause of feve","continuation":"%s"}\n' "$letter"
+        printf '{"context":"pain and ab","continuation":"%s"}\n' "$letter"
+    done >"$work/in"
+    echo '{"context":"fever","continuation":""}' >>"$work/in"
+    run -0 score --tokens "$work/in"
+    jq -se 'map(.score | select(.tokens > 0)) | length > 40 and all(.[]; .is_greedy == (.ranks | all(. == 1)) and .logprob == -.nll)' <<<"$output"
+    jq -se '.[-1].score | .is_greedy == null and .logprob == null and .reason != null' <<<"$output"
+    # ranks are needed and not shown
+    score "$work/in" | jq -c .score | cmp - <(jq -c '.score | del(.ids, .logprobs, .ranks)' <<<"$output")
+    need_models
+    printf '{"context":"The capital of France is","continuation":" %s"}\n' Paris Rome >"$work/in"
+    run -0 medrat-score -q "$work/in"
+    [ "$(jq -c .score.is_greedy <<<"$output" | tr '\n' ' ')" = "true false " ]
+}
+
+@test "a long text is scored in windows, each token once" {
+    printf '{"id":1,"text":"%s"}\n{"id":2,"text":"fever and pain"}\n' "$(printf 'fever and pain %.0s' $(seq 300))" >"$work/in"
+    score "$work/in" >"$work/short"
+    n=$(head -n 1 "$work/in" | medrat-tokenize -q -m "$tiny" | jq .n_tokens)
+    score --truncate window --max-length 100 --stride 30 "$work/in" >"$work/windows"
+    jq -se --argjson n "$n" '.[0].score | .tokens == $n - 1 and .truncated == 0
+        and .windows == (($n - 100) / 30 | ceil) + 1' "$work/windows"
+    jq -se '.[1].score.windows == 1' "$work/windows"
+    jq -c 'select(.id == 2).score' "$work/short" | cmp - <(jq -c 'select(.id == 2).score | del(.windows)' "$work/windows")
+    score --truncate window --max-length 100 "$work/in" | cmp - <(score --truncate window --max-length 100 --stride 50 "$work/in")
+    check_one_result "$work/in" score --truncate window --max-length 100 --stride 30 --tokens
+    # the completion alone, from windows that reach it
+    printf '{"prompt":"%s","completion":" is a wound"}\n' "$(printf 'fever and pain %.0s' $(seq 300))" >"$work/in"
+    run -0 score --completion-only --truncate window --max-length 100 "$work/in"
+    jq -e '.score.windows == 1 and .score.bytes == 11' <<<"$output"
+}
+
+@test "windows that leave tokens out are refused" {
+    run -64 --separate-stderr score --stride 3 <<<'{"text":"x"}'
+    [[ "$stderr" == *"option '--stride' means nothing without --truncate window"* ]]
+    run -64 --separate-stderr score --truncate window --max-length 20 --stride 20 <<<'{"text":"x"}'
+    [[ "$stderr" == *"windows of 20 tokens may be 19 apart, not 20"* ]]
+    run -64 --separate-stderr score --truncate window --max-length 1M <<<'{"text":"x"}'
+    [[ "$stderr" == *"do not fit the model's context"* ]]
 }
 
 @test "a record that cannot be scored fails alone" {

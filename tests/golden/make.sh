@@ -19,6 +19,7 @@ for name; do
         "$build/tests/golden/make_tiny" "$tiny"
         "$python" $here/losses.py tiny "$tiny" $here/tiny_losses.jsonl
         "$python" $here/losses.py variants "$tiny" $here/variant_losses.jsonl
+        "$python" $here/scores.py tiny "$tiny" $here/tiny_windows.jsonl
         "$python" $here/embeddings.py tiny "$tiny/bert-f32" $here/tiny_embeddings.jsonl
         "$python" $here/berts.py "$tiny" $here/tiny_berts.jsonl $here/tiny_scores.jsonl
         ;;

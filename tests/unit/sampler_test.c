@@ -87,6 +87,8 @@ static void the_best_come_in_order_with_the_lower_id_first_among_equals(void **s
             for (int i = 0; i < n; i++)
                 assert_int_equal(best[i].id, order[i]);
         }
+        for (int i = 0; i < VOCAB; i += i < 40 ? 1 : 97)
+            assert_int_equal(candidates_rank(logits, VOCAB, order[i]), i + 1);
     }
 }
 
