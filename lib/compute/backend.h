@@ -57,11 +57,15 @@ struct backend {
     /* For people: "avx2, 2 threads". Belongs to the device. */
     const char *(*describe)(const struct device *d);
 
-    /* Weights of a linear layer or an embedding, kept in the file's own precision. Row i of the
-     * matrix is the file's row row_order[i] (NULL: i). The view may go away afterwards.
+    /* Weights of an embedding, of a linear layer, or of both, kept in the file's own precision. Row
+     * i of the matrix is the file's row row_order[i] (NULL: i). The view may go away afterwards.
      * STATUS_CONFIG: a wrong size; STATUS_MEMORY: with the number of bytes. */
     struct matrix *(*upload)(struct device *d, const struct tensor_view *view,
                              const int32_t *row_order, struct status *status);
+    /* The same for a linear layer alone: kept as the device multiplies it, where that is faster,
+     * and never to be given to embed(). The layer's results are the same bits. */
+    struct matrix *(*upload_linear)(struct device *d, const struct tensor_view *view,
+                                    const int32_t *row_order, struct status *status);
     void (*free_matrix)(struct device *d, struct matrix *matrix); /* NULL allowed */
     /* Norm weights and biases: all elements of the view as floats; element i is the file's
      * row_order[i] (NULL: i). The caller frees it by free(). */

@@ -105,6 +105,19 @@ static struct matrix *cpu_upload(struct device *d, const struct tensor_view *vie
     return matrix;
 }
 
+static struct matrix *cpu_upload_linear(struct device *d, const struct tensor_view *view,
+                                        const int32_t *row_order, struct status *status)
+{
+    struct matrix *matrix = cpu_upload(d, view, row_order, status);
+
+    if (matrix && d->kernels->words && dtype_block_elements(matrix->dtype) == 1 &&
+        !cpu_words_keep(d, matrix, status)) {
+        cpu_matrix_free(matrix);
+        return NULL;
+    }
+    return matrix;
+}
+
 static void cpu_free_matrix(struct device *d, struct matrix *matrix)
 {
     (void)d;
@@ -185,6 +198,7 @@ const struct backend backend_cpu = {
     .close = cpu_close,
     .describe = cpu_describe,
     .upload = cpu_upload,
+    .upload_linear = cpu_upload_linear,
     .free_matrix = cpu_free_matrix,
     .upload_vector = cpu_upload_vector,
     .alloc = cpu_alloc,

@@ -59,6 +59,10 @@ bool cpu_words_round(struct device *d, const float *x, size_t n, size_t cols,
                      struct word_rows *rows) MUST_CHECK;
 /* Fills in matrix->scales; the device has the scratch of cpu_linear_scratch. */
 bool cpu_words_measure(struct device *d, struct matrix *matrix, struct status *status) MUST_CHECK;
+/* Rounds a measured matrix of single numbers (F32, F16, BF16) once and for all: half of F32's
+ * bytes, as many as the others have, and nothing to expand. Its rows cannot be looked up
+ * afterwards. */
+bool cpu_words_keep(struct device *d, struct matrix *matrix, struct status *status) MUST_CHECK;
 
 void cpu_kv_append(struct device *d, struct kv_cache *kv, int layer, const float *k, const float *v,
                    const struct batch *batch);

@@ -43,6 +43,11 @@ static size_t ceil_div(size_t a, size_t b)
     return a / b + (a % b > 0);
 }
 
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 /* The first of n things when they are shared as evenly as can be by n_parts. */
 static size_t share(size_t n, size_t n_parts, size_t part)
 {
@@ -89,14 +94,26 @@ struct ahead {
     size_t size;
 };
 
-/* Columns [k, k + chunk) of a panel; nothing beyond the last column. */
-static struct ahead chunk_bytes(const struct linear_job *job, size_t panel, size_t k)
+/* Where the pairs of columns from k on lie in a panel of a matrix that was rounded once. */
+static const int32_t *kept_pairs(const struct matrix *m, size_t panel, size_t k)
+{
+    return m->pairs + (panel * ceil_div(m->cols, 2) + k / 2) * PANEL_ROWS;
+}
+
+/* Columns [k, k + chunk) of panels [panel, end), if these are all columns, else of the first of
+ * them; nothing beyond the last column. */
+static struct ahead chunk_bytes(const struct linear_job *job, size_t panel, size_t end, size_t k)
 {
     const struct matrix *m = job->matrix;
     const size_t left = k < m->cols ? m->cols - k : 0, n = left < job->chunk ? left : job->chunk;
+    const size_t n_panels = n == m->cols ? end - panel : 1;
 
+    if (m->pairs)
+        return (struct ahead){(const uint8_t *)kept_pairs(m, panel, k),
+                              ceil_div(n, 2) * PANEL_ROWS * sizeof(int32_t) * n_panels};
     return (struct ahead){cpu_matrix_at(m, panel, k), n / dtype_block_elements(m->dtype) *
-                                                          dtype_block_bytes(m->dtype) * PANEL_ROWS};
+                                                          dtype_block_bytes(m->dtype) * PANEL_ROWS *
+                                                          n_panels};
 }
 
 /* Asks for the next n bytes, for the second-level cache. */
@@ -199,6 +216,10 @@ static const void *expand_part(const struct linear_job *job, const struct part *
     const struct matrix *m = job->matrix;
 
     *stride = job->chunk * PANEL_ROWS;
+    if (m->pairs) {
+        *stride = ceil_div(m->cols, 2) * PANEL_ROWS;
+        return kept_pairs(m, part->panel, part->k);
+    }
     if (kernels->words) {
         int32_t *pairs = (int32_t *)(void *)scratch;
 
@@ -226,10 +247,12 @@ static void multiply_block(const struct linear_job *job, size_t row, size_t n_ro
         const size_t n_k = m->cols - k < job->chunk ? m->cols - k : job->chunk;
 
         for (size_t p = first; p < end; p += job->together) {
-            const size_t next = p + job->together < end ? p + job->together : end;
+            const size_t next = least(p + job->together, end);
             const struct part part = {row, n_rows, p, next, k, n_k};
             const struct ahead ahead =
-                next < end ? chunk_bytes(job, next, k) : chunk_bytes(job, first, k + job->chunk);
+                next < end
+                    ? chunk_bytes(job, next, least(next + job->together, end), k)
+                    : chunk_bytes(job, first, least(first + job->together, end), k + job->chunk);
             size_t stride;
             const void *w = expand_part(job, &part, scratch, &stride);
 
@@ -252,7 +275,8 @@ static void multiply_item(const struct linear_job *job, size_t item, int thread)
     if (kernels->words && job->n <= (size_t)kernels->words->few_rows &&
         dtype_block_elements(job->matrix->dtype) > 1)
         kernels->words->few(job->y, &job->x_words, (int)job->n, job->matrix, first, end);
-    else if (job->n <= (size_t)kernels->few_rows && job->matrix->dtype != DTYPE_F32)
+    else if (!kernels->words && job->n <= (size_t)kernels->few_rows &&
+             job->matrix->dtype != DTYPE_F32)
         kernels->few(job->y, job->x, (int)job->n, job->matrix, first, end);
     else
         multiply_block(job, row, n_rows, first, end, job->device->scratch[thread]);

@@ -79,6 +79,31 @@ static void measure_item(void *context, size_t item, int thread)
                                          item, job->device->scratch[thread]);
 }
 
+static void keep_item(void *context, size_t item, int thread)
+{
+    const struct words_job *job = context;
+    const struct matrix *m = job->matrix;
+
+    (void)thread;
+    job->device->kernels->words->expand(m->pairs + item * ((m->cols + 1) / 2) * PANEL_ROWS, m,
+                                        m->scales + item * word_groups(m->cols) * PANEL_ROWS, item,
+                                        0, m->cols);
+}
+
+bool cpu_words_keep(struct device *d, struct matrix *matrix, struct status *status)
+{
+    struct words_job job = {.device = d, .matrix = matrix};
+    const size_t size = matrix->n_panels * ((matrix->cols + 1) / 2) * PANEL_ROWS * sizeof(int32_t);
+
+    matrix->pairs = aligned_alloc(64, size);
+    if (!matrix->pairs)
+        return status_fail(status, STATUS_MEMORY, "cannot have %zu bytes", size);
+    thread_pool_for(d->pool, matrix->n_panels, keep_item, &job);
+    free(matrix->data);
+    matrix->data = NULL;
+    return true;
+}
+
 bool cpu_words_measure(struct device *d, struct matrix *matrix, struct status *status)
 {
     struct words_job job = {.device = d, .matrix = matrix};

@@ -206,6 +206,7 @@ void cpu_matrix_free(struct matrix *matrix)
         return;
     free(matrix->data);
     free(matrix->scales);
+    free(matrix->pairs);
     free(matrix);
 }
 

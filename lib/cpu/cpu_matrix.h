@@ -31,6 +31,7 @@ struct matrix {
     size_t panel_size; /* bytes; a multiple of 32 */
     uint8_t *data;     /* [n_panels][panel_size], ours, aligned to 64 */
     float *scales;     /* see cpu_words.h, [n_panels][groups][16]; NULL for sets without words */
+    int32_t *pairs;    /* [n_panels][ceil(cols / 2)][16], instead of data: see cpu_words_keep */
 };
 
 /* Packs a view, the pool's threads sharing the panels; row i is the view's row row_order[i] (NULL:

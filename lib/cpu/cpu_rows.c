@@ -53,6 +53,10 @@ void cpu_embed(struct device *d, float *y, const struct matrix *matrix, const in
 {
     struct rows_job job = {.run = run_embed, .y = y, .matrix = matrix, .ids = ids};
 
+    if (matrix->pairs) {
+        cpu_device_fail(d, STATUS_INTERNAL, "an embedding was loaded as a linear layer");
+        return;
+    }
     for (int i = 0; i < n; i++) {
         if (ids[i] < 0 || (size_t)ids[i] >= matrix->rows) {
             cpu_device_fail(d, STATUS_INTERNAL, "an id is not in the embedding");

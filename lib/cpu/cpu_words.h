@@ -12,6 +12,10 @@
  * each norm is at most WORD_NORM + 1.6 sqrt(WORD_GROUP) < 46226 with the rounding of the numbers
  * (0.5 each for floats, at most 1.6 for what is expanded from blocks); 46226^2 < 2^31.
  *
+ * Weights of blocks are expanded when they are multiplied; F32, F16 and BF16 ones are rounded once,
+ * on upload, and kept as pairs, unless they are looked up as an embedding too: then they stay what
+ * the file has, and are rounded when they are multiplied. The bits are the same.
+ *
  * A number is off by s / 2: of a group of like numbers, 2^-13 of their size or less, against the
  * 2^-9 of bf16. A group whose scale is not finite gives results that are not; one whose scale is
  * below 2^-120 counts as zeros. */

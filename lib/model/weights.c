@@ -63,6 +63,7 @@ static void format_name(char *name, size_t size, const char *format, int layer)
         snprintf(name, size, "%s", format);
 }
 
+/* Of a linear layer. */
 static bool load_ordered(const struct loader *l, struct matrix **matrix, const char *format,
                          int layer, int rows, int cols, const int32_t *row_order)
 {
@@ -72,7 +73,7 @@ static bool load_ordered(const struct loader *l, struct matrix **matrix, const c
     format_name(name, sizeof(name), format, layer);
     if (!find(l, name, (size_t)rows, (size_t)cols, false, &view))
         return false;
-    *matrix = l->op->upload(l->device, &view, row_order, l->status);
+    *matrix = l->op->upload_linear(l->device, &view, row_order, l->status);
     return *matrix || status_context(l->status, "tensor '%s'", name);
 }
 
@@ -80,6 +81,18 @@ static bool load_matrix(const struct loader *l, struct matrix **matrix, const ch
                         int layer, int rows, int cols)
 {
     return load_ordered(l, matrix, format, layer, rows, cols, NULL);
+}
+
+/* Of an embedding, which may be the head of a model as well. */
+static bool load_table(const struct loader *l, struct matrix **matrix, const char *name, int rows,
+                       int cols)
+{
+    struct tensor_view view;
+
+    if (!find(l, name, (size_t)rows, (size_t)cols, false, &view))
+        return false;
+    *matrix = l->op->upload(l->device, &view, NULL, l->status);
+    return *matrix || status_context(l->status, "tensor '%s'", name);
 }
 
 /* row_order: of the elements, or NULL */
@@ -186,7 +199,7 @@ static bool load_llama(const struct loader *l, struct llama_weights *w)
 {
     const struct model_config *c = l->config;
 
-    if (!load_matrix(l, &w->embed_tokens, "model.embed_tokens.weight", 0, c->vocab_size, c->dim) ||
+    if (!load_table(l, &w->embed_tokens, "model.embed_tokens.weight", c->vocab_size, c->dim) ||
         !load_vector(l, &w->norm.weight, "model.norm.weight", 0, c->dim))
         return false;
     for (int i = 0; i < c->n_layers; i++) {
@@ -321,12 +334,12 @@ static bool load_bert(const struct loader *l, struct bert_weights *w)
 {
     const struct model_config *c = l->config;
 
-    if (!load_matrix(l, &w->word_embeddings, "embeddings.word_embeddings.weight", 0, c->vocab_size,
-                     c->dim) ||
-        !load_matrix(l, &w->position_embeddings, "embeddings.position_embeddings.weight", 0,
-                     c->max_seq_len, c->dim) ||
-        !load_matrix(l, &w->token_type_embeddings, "embeddings.token_type_embeddings.weight", 0,
-                     c->type_vocab_size, c->dim) ||
+    if (!load_table(l, &w->word_embeddings, "embeddings.word_embeddings.weight", c->vocab_size,
+                    c->dim) ||
+        !load_table(l, &w->position_embeddings, "embeddings.position_embeddings.weight",
+                    c->max_seq_len, c->dim) ||
+        !load_table(l, &w->token_type_embeddings, "embeddings.token_type_embeddings.weight",
+                    c->type_vocab_size, c->dim) ||
         !load_norm(l, &w->embeddings_norm, "embeddings.LayerNorm.weight",
                    "embeddings.LayerNorm.bias", 0))
         return false;

@@ -103,7 +103,7 @@ static void bench_linear(enum dtype dtype, size_t rows, size_t cols)
     struct status status = {0};
 
     c.y = bench.op->alloc(bench.device, 512 * rows, &status);
-    c.matrix = bench.op->upload(bench.device, &view, NULL, &status);
+    c.matrix = bench.op->upload_linear(bench.device, &view, NULL, &status);
     op_need(c.y && c.matrix, "memory", &status);
     for (size_t i = 0; i < LENGTH(counts); i++) {
         const double operations = 2.0 * counts[i] * (double)rows * (double)cols;

@@ -77,6 +77,15 @@ static struct matrix *upload(const struct op_device *d, const struct tensor_view
     return m;
 }
 
+static struct matrix *upload_linear(const struct op_device *d, const struct tensor_view *view)
+{
+    struct status status = {0};
+    struct matrix *m = d->op->upload_linear(d->device, view, NULL, &status);
+
+    op_need(m != NULL, "matrix", &status);
+    return m;
+}
+
 /* Layers of one x at once: each result is that of the layer alone, bit for bit. */
 static void several_give_the_same(const struct op_device *d, const float *alone, const float *x,
                                   const struct matrix *m, const float *bias, int n, size_t rows)
@@ -105,7 +114,7 @@ static void linear_case(const struct op_device *d, const struct linear_shape *s,
 {
     const size_t n = (size_t)s->n, rows = (size_t)s->rows, cols = (size_t)s->cols;
     const struct tensor_view w = op_weights(dtype, rows, cols, key);
-    struct matrix *m = upload(d, &w, NULL);
+    struct matrix *m = upload(d, &w, NULL), *kept = upload_linear(d, &w);
     float *x = op_random(key + 1, n * cols, 1), *b = op_random(key + 2, rows, 1);
     float *on_x = op_guarded(d, x, n * cols), *on_b = op_guarded(d, b, rows);
     float *y = op_guarded(d, NULL, n * rows), *got = memory_zeroed(n * rows, sizeof(*got));
@@ -124,6 +133,7 @@ static void linear_case(const struct op_device *d, const struct linear_shape *s,
     }
     d->op->linear(d->device, y, on_x, m, bias ? on_b : NULL, s->n);
     several_give_the_same(d, y, on_x, m, bias ? on_b : NULL, s->n, rows);
+    several_give_the_same(d, y, on_x, kept, bias ? on_b : NULL, s->n, rows);
     assert_true(op_take(d, got, y, n * rows));
     snprintf(what, sizeof(what), "linear %s, %d rows, %d x %d", dtype_name(dtype), s->n, s->rows,
              s->cols);
@@ -131,6 +141,7 @@ static void linear_case(const struct op_device *d, const struct linear_shape *s,
             op_rounds(d->set) ? words_nmse : linear_nmse * (double)(cols + 100));
     assert_true(op_take(d, x, on_x, n * cols));
     assert_true(op_take(d, b, on_b, rows));
+    d->op->free_matrix(d->device, kept);
     d->op->free_matrix(d->device, m);
     free((void *)(uintptr_t)w.data);
     free(x);
@@ -495,6 +506,27 @@ static void reports_an_id_outside_the_embedding_once(const struct op_device *d)
     free((void *)(uintptr_t)w.data);
 }
 
+/* Where it was rounded, not even approximate rows come out. */
+static void reports_an_embedding_that_is_a_linear_layer(const struct op_device *d)
+{
+    const struct tensor_view w = op_weights(DTYPE_F32, 3, 4, 1);
+    const int32_t id = 2;
+    struct matrix *m = upload_linear(d, &w);
+    float *y = op_guarded(d, NULL, 4), got[4];
+    struct status status = {0};
+
+    d->op->embed(d->device, y, m, &id, 1);
+    if (d->op->finish(d->device, &status))
+        assert_true(op_take(d, got, y, 4) && got[3] == op_weight(&w, 2, 3));
+    else
+        assert_int_equal(status.code, STATUS_INTERNAL);
+    assert_true(op_rounds(d->set) == (status.code == STATUS_INTERNAL));
+    if (op_rounds(d->set))
+        d->op->free(d->device, y - OP_GUARD);
+    d->op->free_matrix(d->device, m);
+    free((void *)(uintptr_t)w.data);
+}
+
 static void refuses_weights_whose_bytes_do_not_fit(const struct op_device *d)
 {
     static const uint8_t data[4096];
@@ -512,6 +544,7 @@ static void refuses_weights_whose_bytes_do_not_fit(const struct op_device *d)
 
         assert_null(d->op->upload(d->device, &views[i], NULL, &status));
         assert_int_equal(status.code, STATUS_CONFIG);
+        assert_null(d->op->upload_linear(d->device, &views[i], NULL, &status));
         assert_null(d->op->upload_vector(d->device, &views[i], NULL, &status));
     }
     for (size_t i = 0; i < LENGTH(orders); i++) {
@@ -536,6 +569,7 @@ static const struct {
     {"attention_agrees_with_a_double_loop", attention_agrees_with_a_double_loop},
     {"gathers_the_rows_named", gathers_the_rows_named},
     {"reports_an_id_outside_the_embedding_once", reports_an_id_outside_the_embedding_once},
+    {"reports_an_embedding_that_is_a_linear_layer", reports_an_embedding_that_is_a_linear_layer},
     {"refuses_weights_whose_bytes_do_not_fit", refuses_weights_whose_bytes_do_not_fit},
 };
 
