@@ -11,7 +11,7 @@ data=${MEDRAT_DATA:-../shared/data}
 smollm2=$models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 tiny=$build/tiny
 
-[ $# -gt 0 ] || set -- tiny losses peft_target rope greedy embeddings meteora tokens small_tokenizers mistral bm25 meteora_sets
+[ $# -gt 0 ] || set -- tiny losses peft_target rope greedy embeddings meteora tokens small_tokenizers mistral bm25 meteora_sets exact_sums
 for name; do
     case $name in
     tiny)
@@ -27,8 +27,13 @@ for name; do
         "$python" $here/losses.py smollm2 "$smollm2" "$data/rationales/val.jsonl" \
             $here/smollm2_losses.jsonl
         ;;
+<<<<<<< HEAD
     peft_target)
         "$python" $here/peft_target.py $here/peft_target.jsonl
+=======
+    exact_sums)
+        "$python" $here/exact_sums.py $here/exact_sums.jsonl
+>>>>>>> 29aad1f (Make the golden file of exact sums with the others)
         ;;
     rope)
         "$python" $here/rope.py $here/rope.jsonl
