@@ -28,6 +28,13 @@
     } while (0)
 #endif
 
+/* The line of y will be written when a tile is done. In assembly: compilers fetch it to be read
+ * only, unless told of a feature that every CPU with AVX2 has or ignores. */
+INLINE void ask_to_write(float *y)
+{
+    __asm__ volatile("prefetchw %0" : : "m"(*y));
+}
+
 /* Lane by lane the lower halves of both, the first one's below. */
 INLINE vec_integers vec_pairs(vec_integers first, vec_integers second)
 {

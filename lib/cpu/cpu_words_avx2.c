@@ -80,8 +80,9 @@ INLINE void tile(const int rows, float *y, size_t y_stride, int n_cols, const st
     _Alignas(64) float sums[WORD_ROWS * PANEL_ROWS];
 
     for (size_t r = 0; r < (size_t)rows; r++) {
-        const float *from = y + r * y_stride;
+        float *from = y + r * y_stride;
 
+        ask_to_write(from);
         _mm256_store_ps(sums + r * PANEL_ROWS, vec_load(from, go_on ? n_low : 0));
         _mm256_store_ps(sums + r * PANEL_ROWS + LANES, vec_load(from + LANES, go_on ? n_high : 0));
     }

@@ -19,13 +19,6 @@ INLINE __mmask16 lanes(int n)
     return (__mmask16)(n >= PANEL_ROWS ? 0xFFFF : n <= 0 ? 0 : (1 << n) - 1);
 }
 
-/* The line of y will be written when the tile is done. In assembly: compilers fetch it to be read
- * only, unless told of a feature that every CPU with VNNI has. */
-INLINE void ask_to_write(float *y)
-{
-    __asm__ volatile("prefetchw %0" : : "m"(*y));
-}
-
 /* sums += products * scales * scale */
 INLINE void add_group(float *sums, __m512i products, __m512 scales, float scale)
 {
