@@ -27,13 +27,11 @@ for name; do
         "$python" $here/losses.py smollm2 "$smollm2" "$data/rationales/val.jsonl" \
             $here/smollm2_losses.jsonl
         ;;
-<<<<<<< HEAD
     peft_target)
         "$python" $here/peft_target.py $here/peft_target.jsonl
-=======
+        ;;
     exact_sums)
         "$python" $here/exact_sums.py $here/exact_sums.jsonl
->>>>>>> 29aad1f (Make the golden file of exact sums with the others)
         ;;
     rope)
         "$python" $here/rope.py $here/rope.jsonl
