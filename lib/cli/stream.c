@@ -376,7 +376,9 @@ static bool complete(struct stream *stream, struct status *status)
     if ((options->expect_set || options->expect_file) && n != stream->n_expected)
         return status_fail(status, STATUS_DATA, "expected %llu records, but %llu came",
                            (unsigned long long)stream->n_expected, (unsigned long long)n);
-    return stream_sink_commit(&stream->sink, status);
+    return stream_sink_commit(&stream->sink, status) &&
+           (!stream->tool->complete ||
+            stream->tool->complete(stream->tool->self, &stream->sink.stats, status));
 }
 
 static int exit_status_of_failures(const struct stream_options *options,

@@ -46,6 +46,8 @@ struct stream_options {
 
 #define STREAM_MAX_LINE_DEFAULT ((size_t)16 << 20)
 
+struct run_stats; /* cli/run_stats.h */
+
 struct stream_tool {
     const char *name; /* "medrat-score": in messages, and "tool" of error records */
     void *self;
@@ -61,6 +63,9 @@ struct stream_tool {
     void (*release)(void *self, struct job *job);
     /* Append `"tokens":12,...` to the members of --stats; may be NULL. */
     void (*stats)(void *self, struct buf *members);
+    /* The run is complete: every record was dealt with, the output is in place. What is about the
+     * whole run is written here; may be NULL. */
+    bool (*complete)(void *self, const struct run_stats *counts, struct status *status);
     size_t window; /* records begun and not yet written, at most; 0: 64 */
     /* The member that a plain line of --format lines, or --query, becomes. NULL: the tool has no
      * such options, and names the one that has. */
