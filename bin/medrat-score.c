@@ -1,10 +1,14 @@
 /* medrat-score: texts or tokens -> loss and perplexity under a language model. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/common_options.h"
 #include "cli/model_path.h"
 #include "cli/process.h"
+#include "cli/run_stats.h"
+#include "cli/verify.h"
 #include "run/engine.h"
+#include "run/score_report.h"
 #include "run/scorer.h"
 
 static struct common_args args = COMMON_ARGS_INIT;
@@ -15,6 +19,9 @@ static size_t stride;
 static struct scorer_options wanted = {.max_length = 1024};
 static struct engine engine;
 static struct scorer *scorer;
+static struct score_report report;
+static struct score_totals *totals; /* NULL: no report was asked for */
+static bool merge, verify;
 
 static const struct cli_option options[] = {
     {.kind = CLI_HEADING, .help = "Scoring"},
@@ -34,8 +41,21 @@ static const struct cli_option options[] = {
      "half of --max-length", NULL, NULL},
     {"tokens", 0, CLI_FLAG, &wanted.tokens, 0, 0, NULL,
      "list ids, log-probabilities and ranks of the tokens, too", NULL, NULL, NULL},
+    {.kind = CLI_HEADING, .help = "The whole run"},
+    {"summary", 0, CLI_STRING, &report.summary, 0, 0, "FILE",
+     "write the figures of the whole run here, as the model card's evaluation file and more", NULL,
+     NULL, NULL},
+    {"partial", 0, CLI_STRING, &report.partial, 0, 0, "FILE",
+     "write what --merge needs of a part of a run here", NULL, NULL, NULL},
+    {"merge", 0, CLI_FLAG, &merge, 0, 0, NULL,
+     "add up files of --partial instead of scoring; the summary goes to standard output unless "
+     "--summary or --partial is there",
+     NULL, NULL, NULL},
     {.kind = CLI_HEADING, .help = "Model"},
     COMMON_MODEL_ROW(args, "the demo model smollm2"),
+    {"verify", 0, CLI_FLAG, &verify, 0, 0, NULL,
+     "hold the files of the model, and of operands, against what was published, and end", NULL,
+     NULL, NULL},
     COMMON_THREADS_ROW(args),
     COMMON_BATCH_ROW(args),
     COMMON_RECORD_OPTIONS(args),
@@ -50,6 +70,17 @@ static const struct cli_tool tool = {
     .no_input_hint = "echo '{\"text\":\"Aspirin thins the blood.\"}' | medrat-score",
 };
 
+/* A record's results become part of the whole run's. */
+static void count(const struct record *record, const struct scoring *scoring)
+{
+    const enum scorer_leg compared[] = {SCORER_BASE, SCORER_MAIN};
+    struct score_result results[SCORE_PROTOCOL_MAX_LEGS];
+
+    for (int leg = 0; leg < totals->n_legs; leg++)
+        results[leg] = *scorer_result(scoring, totals->n_legs == 2 ? compared[leg] : SCORER_MAIN);
+    score_totals_add(totals, record->key, record->id, results);
+}
+
 /* Ends the jobs that are complete. */
 static void finish(void)
 {
@@ -59,10 +90,13 @@ static void finish(void)
         struct job *job = scorer_owner(scoring);
         struct status why;
 
-        if (scorer_write(scoring, &job->members, &why))
-            job_done(job);
-        else
+        if (!scorer_write(scoring, &job->members, &why)) {
             job_fail(job, &why);
+            continue;
+        }
+        if (totals)
+            count(&job->record, scoring);
+        job_done(job);
     }
 }
 
@@ -93,6 +127,80 @@ static void stats(void *self, struct buf *members)
     scorer_write_stats(self, members);
 }
 
+/* The run is over, and all of its records were dealt with. */
+static bool complete(void *self, const struct run_stats *counts, struct status *status)
+{
+    (void)self;
+    if (!totals)
+        return true;
+    totals->counts.failed = counts->n_failed;
+    totals->counts.kept = counts->n_kept;
+    return score_report_write(&report, totals, status);
+}
+
+/* All adapters, with their hashes; of several also what records call them. */
+static void write_adapters(const struct adapter_set *set, struct buf *out)
+{
+    for (int i = 0; i < set->n; i++) {
+        if (set->n > 1)
+            buf_printf(out, "%s%s=", i > 0 ? ", " : "", set->names[i]);
+        buf_append_string(out, set->adapters[i]->name);
+    }
+}
+
+/* What makes this run another one than others. */
+static void open_totals(void)
+{
+    const char *device = engine.backend->describe(engine.device);
+    struct score_protocol p = {
+        .max_length = wanted.max_length,
+        .stride = wanted.stride,
+        .completion_only = wanted.completion_only,
+        .compare = wanted.compare,
+    };
+    struct buf adapters = {0};
+
+    if (!report.summary && !report.partial)
+        return;
+    score_protocol_set(p.model, sizeof(p.model), engine.model->name);
+    write_adapters(&engine.adapters, &adapters);
+    score_protocol_set(p.adapters, sizeof(p.adapters), buf_text(&adapters).ptr);
+    buf_release(&adapters);
+    score_protocol_set(p.tokenizer, sizeof(p.tokenizer), engine_tokenizer(&engine));
+    score_protocol_set(p.kernels, sizeof(p.kernels), device);
+    p.kernels[strcspn(p.kernels, ",")] = '\0'; /* threads change nothing */
+    score_protocol_set(p.truncate, sizeof(p.truncate), truncate_choices[truncate_option]);
+    totals = score_totals_new(&p, (uint64_t)args.batch);
+}
+
+/* --merge: files of --partial -> one more, or a summary. */
+static bool merge_files(const struct cli_operands *operands, struct status *status)
+{
+    if (cli_source(&tool, operands, &args.model) == CLI_FROM_FLAG)
+        return status_fail(status, STATUS_USAGE, "with option '--merge' no model is used");
+    if (operands->n == 0)
+        return status_fail(status, STATUS_USAGE, "option '--merge' needs files of --partial");
+    if (!report.summary && !report.partial)
+        report.summary = args.output ? args.output : "-";
+    if (!score_report_check(&report, status))
+        return false;
+    totals = score_report_merge(operands->paths, operands->n, status);
+    return totals && score_report_write(&report, totals, status);
+}
+
+/* --verify: the model, and whatever else is named. */
+static bool verify_files(const struct cli_operands *operands, struct status *status)
+{
+    struct buf path = {0};
+    bool ok = model_path_resolve(args.model, "smollm2", true, &path, status) &&
+              verify_print(path.data, status);
+
+    for (size_t i = 0; ok && i < operands->n; i++)
+        ok = verify_print(operands->paths[i], status);
+    buf_release(&path);
+    return ok;
+}
+
 /* How a text that is too long is scored. */
 static bool set_truncate(struct status *status)
 {
@@ -112,12 +220,13 @@ static bool open_all(struct status *status)
 {
     struct buf path = {0};
 
-    if (set_truncate(status) &&
+    if (set_truncate(status) && score_report_check(&report, status) &&
         model_path_resolve(args.model, "smollm2", args.quiet, &path, status) &&
         engine_open(&engine, path.data, "cpu", args.threads, status)) {
         wanted.batch = args.batch;
         wanted.threads = engine.threads;
         scorer = scorer_open(engine.model, &wanted, status);
+        open_totals();
     }
     if (scorer && args.verbose)
         fprintf(stderr, "%s: %s on %s, weights %s, tokenizer %s\n", tool.name, engine.model->name,
@@ -138,6 +247,7 @@ int main(int argc, char **argv)
         .step = step,
         .release = release,
         .stats = stats,
+        .complete = complete,
     };
     struct cli_operands operands;
     struct stream_options stream;
@@ -145,6 +255,11 @@ int main(int argc, char **argv)
 
     process_start();
     cli_parse(&tool, argc, argv, &operands);
+    if (merge || verify) {
+        if (!(merge ? merge_files(&operands, &status) : verify_files(&operands, &status)))
+            cli_die(&tool, &status);
+        return 0;
+    }
     common_options_stream(&tool, &args, &operands, &stream);
     if (!open_all(&status))
         cli_die(&tool, &status);

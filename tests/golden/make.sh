@@ -11,7 +11,7 @@ data=${MEDRAT_DATA:-../shared/data}
 smollm2=$models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 tiny=$build/tiny
 
-[ $# -gt 0 ] || set -- tiny losses peft_target rope greedy embeddings meteora tokens small_tokenizers mistral bm25 meteora_sets exact_sums
+[ $# -gt 0 ] || set -- tiny losses peft_target rope greedy embeddings meteora tokens small_tokenizers mistral bm25 meteora_sets exact_sums score_totals
 for name; do
     case $name in
     tiny)
@@ -29,6 +29,9 @@ for name; do
         ;;
     peft_target)
         "$python" $here/peft_target.py $here/peft_target.jsonl
+        ;;
+    score_totals)
+        "$python" $here/score_totals.py $here/score_totals.jsonl
         ;;
     exact_sums)
         "$python" $here/exact_sums.py $here/exact_sums.jsonl
