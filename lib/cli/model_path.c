@@ -31,9 +31,7 @@ static const char *variable(const char *name)
     return value && value[0] != '\0' ? value : NULL;
 }
 
-/* The n-th place where models lie, into *folder; false behind the last. Places that cannot be, for
- * want of a variable, are empty. */
-static bool models_folder(int n, struct buf *folder)
+bool model_path_folder(int n, struct buf *folder)
 {
     const char *base;
 
@@ -64,7 +62,7 @@ static bool find_installed(const char *name, struct buf *path)
     struct buf folder = {0};
     bool found = false;
 
-    for (int n = 0; !found && models_folder(n, &folder); n++) {
+    for (int n = 0; !found && model_path_folder(n, &folder); n++) {
         if (folder.len == 0)
             continue;
         set_path(path, folder.data, name);
@@ -74,7 +72,14 @@ static bool find_installed(const char *name, struct buf *path)
     return found;
 }
 
-/* path/file instead of path, if file is all that this folder holds. */
+bool model_path_find(const char *name, struct buf *path)
+{
+    set_path(path, "", name);
+    return exists(name) || (!strchr(name, '/') && find_installed(name, path));
+}
+
+/* path/file instead of path, if file is all that this folder holds; but not of half an
+ * adapter. */
 static void enter_single_file(struct buf *path)
 {
     DIR *folder = opendir(path->data);
@@ -92,7 +97,8 @@ static void enter_single_file(struct buf *path)
         n++;
     }
     closedir(folder);
-    if (n == 1 && stat(only.data, &st) == 0 && S_ISREG(st.st_mode)) {
+    if (n == 1 && !strstr(only.data, "/adapter_") && stat(only.data, &st) == 0 &&
+        S_ISREG(st.st_mode)) {
         buf_reset(path);
         buf_append_text(path, buf_text(&only));
     }

@@ -18,4 +18,11 @@
 bool model_path_resolve(const char *model, const char *default_name, bool quiet, struct buf *path,
                         struct status *status) MUST_CHECK;
 
+/* The path `name` if there is one, else what is installed under this name, as above. */
+bool model_path_find(const char *name, struct buf *path);
+
+/* The n-th of the folders where models are installed, into *folder; false behind the last. One that
+ * cannot be, for want of a variable, is empty. */
+bool model_path_folder(int n, struct buf *folder);
+
 #endif

@@ -26,9 +26,9 @@ struct loader {
     const char *folder;
     const struct model *model;
     struct adapter *adapter;
-    struct peft_config config;
+    const struct peft_config *config;
+    const struct tensor_file *file;
     struct peft_target *target;
-    struct tensor_file file;
     bool *used;    /* [n_entries of the file] tensors that have a home */
     uint64_t hash; /* of modules and scales */
     bool old_told; /* the warning of alphas was given */
@@ -99,12 +99,12 @@ static bool load_matrix(struct loader *l, const char *path, const char *part, si
     char name[MAX_NAME];
 
     snprintf(name, sizeof(name), PREFIX "%s.%s.weight", path, part);
-    t = tensor_file_find(&l->file, name);
+    t = tensor_file_find(l->file, name);
     if (!t)
         return status_fail(l->status, STATUS_CONFIG,
                            "tensor '%s' is missing, but the adapter's config targets its module",
                            name);
-    l->used[t - l->file.entries] = true;
+    l->used[t - l->file->entries] = true;
     if (!adapter_tensor_view(t, rows, cols, &view, l->status))
         return false;
     *matrix = m->backend->upload(m->device, &view, NULL, l->status);
@@ -115,7 +115,7 @@ static void warn_of_old_alpha(struct loader *l, const char *path, double alpha, 
 {
     const bool same = alpha >= old_alpha && alpha <= old_alpha;
 
-    if (same || l->old_told || l->config.peft_version) /* files say their version since 0.18 */
+    if (same || l->old_told || l->config->peft_version) /* files say their version since 0.18 */
         return;
     l->old_told = true;
     buf_printf(&l->adapter->warnings,
@@ -134,7 +134,7 @@ static bool load_module(struct loader *l, const struct home *home)
         !load_matrix(l, home->path, "lora_B", home->out, (size_t)linear->rank, &linear->b))
         return status_context(l->status, "%s", l->adapter->source.data);
     linear->scale =
-        (float)(alpha / (l->config.use_rslora ? sqrt((double)linear->rank) : linear->rank));
+        (float)(alpha / (l->config->use_rslora ? sqrt((double)linear->rank) : linear->rank));
     l->hash = hash_more(l->hash, home->path, strlen(home->path) + 1);
     l->hash = hash_more(l->hash, &linear->scale, sizeof(linear->scale));
     warn_of_old_alpha(l, home->path, alpha, old_alpha);
@@ -250,8 +250,8 @@ static bool check_strangers(struct loader *l)
         {PREFIX "model.embed_tokens.weight", w->embed_tokens},
     };
 
-    for (size_t i = 0; i < l->file.n_entries; i++) {
-        const struct tensor_entry *t = &l->file.entries[i];
+    for (size_t i = 0; i < l->file->n_entries; i++) {
+        const struct tensor_entry *t = &l->file->entries[i];
         const struct matrix *copy = NULL;
 
         if (l->used[i])
@@ -268,41 +268,10 @@ static bool check_strangers(struct loader *l)
 
 /* ---- opening ------------------------------------------------------------------------------ */
 
-static bool is_there(const char *folder, const char *name)
-{
-    struct buf path = {0};
-    struct stat info;
-    bool found;
-
-    buf_printf(&path, "%s/%s", folder, name);
-    found = stat(path.data, &info) == 0;
-    buf_release(&path);
-    return found;
-}
-
-static bool open_files(struct loader *l)
-{
-    const char *folder = l->folder;
-    struct buf path = {0};
-    bool ok;
-
-    buf_printf(&path, "%s/" PEFT_CONFIG_FILE, folder);
-    ok = peft_config_read(&l->config, path.data, l->status);
-    if (ok && !is_there(folder, WEIGHTS_FILE) && is_there(folder, PICKLE_FILE))
-        ok = status_fail(l->status, STATUS_CONFIG,
-                         "%s/" PICKLE_FILE ": not supported, as it is a program: save the adapter "
-                         "as " WEIGHTS_FILE,
-                         folder);
-    buf_printf(&l->adapter->source, "%s/" WEIGHTS_FILE, folder);
-    ok = ok && safetensors_open(&l->file, l->adapter->source.data, l->status);
-    buf_release(&path);
-    return ok;
-}
-
 /* What would be no surprise to PEFT, but may be one to people. */
 static void warn(struct loader *l)
 {
-    const struct peft_config *c = &l->config;
+    const struct peft_config *c = l->config;
     struct buf *warnings = &l->adapter->warnings;
     struct text model = text_of(l->model->name);
     bool same;
@@ -323,43 +292,92 @@ static void warn(struct loader *l)
 
 static bool load(struct loader *l)
 {
-    if (!open_files(l))
-        return false;
-    l->target = peft_target_open(&l->config, l->status);
+    l->target = peft_target_open(l->config, l->status);
     if (!l->target)
-        return status_context(l->status, "%s/" PEFT_CONFIG_FILE, l->folder);
-    l->used = memory_zeroed(l->file.n_entries + 1, sizeof(*l->used));
+        return fail_config(l);
+    l->used = memory_zeroed(l->file->n_entries + 1, sizeof(*l->used));
     if (!load_modules(l) || !check_strangers(l))
         return false;
     if (l->adapter->n_modules == 0)
         return status_fail(l->status, STATUS_CONFIG,
                            "%s/" PEFT_CONFIG_FILE ": target_modules: no module of the model fits",
                            l->folder);
-    identity_of(&l->file, l->hash, l->folder, l->adapter->name);
+    identity_of(l->file, l->hash, l->folder, l->adapter->name);
     warn(l);
     return true;
 }
 
-struct adapter *adapter_open(const char *path, const struct model *model, struct status *status)
+struct adapter *adapter_make(const char *folder, const struct peft_config *config,
+                             const struct tensor_file *file, const struct model *model,
+                             struct status *status)
 {
     struct adapter *adapter = memory_zeroed(1, sizeof(*adapter));
-    struct loader l = {
-        .folder = path, .model = model, .adapter = adapter, .hash = HASH_START, .status = status};
+    struct loader l = {.folder = folder,
+                       .model = model,
+                       .adapter = adapter,
+                       .config = config,
+                       .file = file,
+                       .hash = HASH_START,
+                       .status = status};
     bool ok;
 
     adapter->backend = model->backend;
     adapter->device = model->device;
     adapter->layers = memory_zeroed((size_t)model->config.n_layers, sizeof(*adapter->layers));
     adapter->n_layers = model->config.n_layers;
+    buf_printf(&adapter->source, "%s/" WEIGHTS_FILE, folder);
     ok = load(&l);
     free(l.used);
     peft_target_close(l.target);
-    tensor_file_close(&l.file);
-    peft_config_release(&l.config);
     if (ok)
         return adapter;
     adapter_close(adapter);
     return NULL;
+}
+
+static bool is_there(const char *folder, const char *name)
+{
+    struct buf path = {0};
+    struct stat info;
+    bool found;
+
+    buf_printf(&path, "%s/%s", folder, name);
+    found = stat(path.data, &info) == 0;
+    buf_release(&path);
+    return found;
+}
+
+static bool open_files(const char *folder, struct peft_config *config, struct tensor_file *file,
+                       struct status *status)
+{
+    struct buf path = {0};
+    bool ok;
+
+    buf_printf(&path, "%s/" PEFT_CONFIG_FILE, folder);
+    ok = peft_config_read(config, path.data, status);
+    if (ok && !is_there(folder, WEIGHTS_FILE) && is_there(folder, PICKLE_FILE))
+        ok = status_fail(status, STATUS_CONFIG,
+                         "%s/" PICKLE_FILE ": not supported, as it is a program: save the adapter "
+                         "as " WEIGHTS_FILE,
+                         folder);
+    buf_reset(&path);
+    buf_printf(&path, "%s/" WEIGHTS_FILE, folder);
+    ok = ok && safetensors_open(file, path.data, status);
+    buf_release(&path);
+    return ok;
+}
+
+struct adapter *adapter_open(const char *path, const struct model *model, struct status *status)
+{
+    struct peft_config config = {0};
+    struct tensor_file file = {0};
+    struct adapter *adapter = NULL;
+
+    if (open_files(path, &config, &file, status))
+        adapter = adapter_make(path, &config, &file, model, status);
+    tensor_file_close(&file);
+    peft_config_release(&config);
+    return adapter;
 }
 
 static void release(const struct adapter *a, const struct adapter_linear *linear)

@@ -17,6 +17,8 @@
 #include "base/buf.h"
 #include "base/status.h"
 #include "compute/backend.h"
+#include "formats/peft_config.h"
+#include "formats/tensor_file.h"
 #include "model/identity.h"
 #include "model/model.h"
 
@@ -50,6 +52,12 @@ struct adapter {
  * NaN or infinity; there is no module that it changes), STATUS_MEMORY. */
 struct adapter *adapter_open(const char *path, const struct model *model,
                              struct status *status) MUST_CHECK;
+/* The same of files that are open already, and are the caller's: they may be closed afterwards.
+ * `folder` is what messages and the adapter's name are made of. */
+struct adapter *adapter_make(const char *folder, const struct peft_config *config,
+                             const struct tensor_file *file, const struct model *model,
+                             struct status *status) MUST_CHECK;
+
 void adapter_close(struct adapter *adapter); /* NULL allowed; before its model and device */
 
 #endif

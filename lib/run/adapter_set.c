@@ -64,10 +64,13 @@ bool adapter_set_choose(const struct adapter_set *set, const struct record *reco
                         struct status *status)
 {
     static const char member[] = "adapter";
+    static const struct adapter_set none;
     const json_t *value = record_get(record, member);
     struct text name;
     bool found;
 
+    if (!set)
+        set = &none;
     *index = set->n > 0 ? 0 : ADAPTER_NONE;
     if (!value)
         return true;

@@ -22,9 +22,10 @@ bool adapter_set_open(struct adapter_set *set, char *const *names, char *const *
                       const struct model *model, struct status *status) MUST_CHECK;
 void adapter_set_close(struct adapter_set *set); /* before their model */
 
-/* The index of the adapter for this record: the one that its member `adapter` names, ADAPTER_NONE
- * where that is null, and the first (ADAPTER_NONE if there is none) where it is absent.
- * STATUS_INPUT: kind "adapter" for a name that none has, "type" for a member that is no string. */
+/* The index of the adapter of a set (NULL: empty) for this record: the one that its member
+ * `adapter` names, ADAPTER_NONE where that is null, and the first (ADAPTER_NONE if there is none)
+ * where it is absent. STATUS_INPUT: kind "adapter" for a name that none has, "type" for a member
+ * that is no string. */
 bool adapter_set_choose(const struct adapter_set *set, const struct record *record, int *index,
                         struct status *status) MUST_CHECK;
 

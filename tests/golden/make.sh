@@ -11,7 +11,7 @@ data=${MEDRAT_DATA:-../shared/data}
 smollm2=$models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 tiny=$build/tiny
 
-[ $# -gt 0 ] || set -- tiny losses peft_target rope greedy embeddings meteora tokens small_tokenizers mistral bm25 meteora_sets exact_sums score_totals
+[ $# -gt 0 ] || set -- tiny adapters losses peft_target rope greedy embeddings meteora tokens small_tokenizers mistral bm25 meteora_sets exact_sums score_totals
 for name; do
     case $name in
     tiny)
@@ -22,6 +22,14 @@ for name; do
         "$python" $here/scores.py tiny "$tiny" $here/tiny_windows.jsonl
         "$python" $here/embeddings.py tiny "$tiny/bert-f32" $here/tiny_embeddings.jsonl
         "$python" $here/berts.py "$tiny" $here/tiny_berts.jsonl $here/tiny_scores.jsonl
+        ;;
+    adapters)
+        mkdir -p "$tiny" "$build/adapters"
+        "$build/tests/golden/make_tiny" "$tiny"
+        "$build/tests/golden/make_adapters" "$build/adapters"
+        "$python" $here/adapters.py tiny "$tiny" "$build/adapters" $here/adapter_losses.jsonl
+        "$python" $here/adapters.py smollm2 "$smollm2" "$build/adapters" \
+            "$data/rationales/val.jsonl" $here/smollm2_adapter_losses.jsonl
         ;;
     losses)
         "$python" $here/losses.py smollm2 "$smollm2" "$data/rationales/val.jsonl" \

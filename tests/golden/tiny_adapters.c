@@ -157,7 +157,7 @@ static const struct tiny_adapter {
     {"smollm2-attention",
      &smollm2,
      TINY_F32,
-     0.05,
+     0.2,
      "{" LORA ", \"r\": 16, \"lora_alpha\": 32, \"lora_dropout\": 0.05, "
      "\"base_model_name_or_path\": \"HuggingFaceTB/SmolLM2-135M-Instruct\", "
      "\"task_type\": \"CAUSAL_LM\", "
@@ -166,7 +166,7 @@ static const struct tiny_adapter {
     {"smollm2-all",
      &smollm2,
      TINY_BF16,
-     0.05,
+     0.15,
      "{" LORA ", \"r\": 8, \"lora_alpha\": 4, \"use_rslora\": true, "
      "\"base_model_name_or_path\": \"HuggingFaceTB/SmolLM2-135M-Instruct\", "
      "\"task_type\": \"CAUSAL_LM\", \"target_modules\": \"all-linear\"}",
