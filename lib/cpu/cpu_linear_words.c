@@ -17,8 +17,8 @@ struct words_job {
     struct matrix *matrix;
 };
 
-/* From a row's pairs to the next one's: an odd number of lines of a cache, so that the rows of a tile
- * lie in different sets of it also where there are 2048 columns. */
+/* From a row's pairs to the next one's: an odd number of lines of a cache, so that the rows of a
+ * tile lie in different sets of it also where there are 2048 columns. */
 static size_t pairs_of(size_t cols)
 {
     const size_t lines = (cols + 31) / 32;
