@@ -7,8 +7,8 @@
  *
  * One result: each output element is a function of its own row (and, in attention, of its own
  * sequence): its sums run in one order, whatever else is in the batch and however many threads.
- * How precise a linear layer is, is the device's: the CPU's sets avx2-madd and avx512-vnni round to
- * 16 bits.
+ * How precise linear layers and attention are, is the device's: the CPU's sets avx2-madd and
+ * avx512-vnni round to 16 bits.
  */
 #ifndef COMPUTE_BACKEND_H
 #define COMPUTE_BACKEND_H
@@ -111,6 +111,10 @@ struct backend {
      * memory */
     void (*rope)(struct device *d, float *x, const int32_t *positions, int n, int n_heads,
                  int head_dim, const float *inv_freq);
+    /* Size of what one kv head of one layer takes in a block of the KV cache, in floats: keys and
+     * values of KV_BLOCK_TOKENS tokens, laid out and rounded as this device likes. head_dim is in
+     * [1, KV_MAX_HEAD_DIM]. */
+    size_t (*kv_head_floats)(const struct device *d, int head_dim);
     /* Writes k and v, [batch->n_rows][n_kv_heads * head_dim], where the batch's segments say; the
      * slots have grown over them. */
     void (*kv_append)(struct device *d, struct kv_cache *kv, int layer, const float *k,

@@ -6,22 +6,18 @@
 #include "base/checked.h"
 #include "base/memory.h"
 
-static int padded(int head_dim)
-{
-    return (head_dim + KV_LANES - 1) / KV_LANES * KV_LANES;
-}
-
 int kv_cache_blocks(int n_tokens)
 {
     return n_tokens / KV_BLOCK_TOKENS + (n_tokens % KV_BLOCK_TOKENS > 0);
 }
 
-size_t kv_cache_block_size(int n_layers, int n_kv_heads, int head_dim)
+size_t kv_cache_block_size(const struct backend *backend, const struct device *device, int n_layers,
+                           int n_kv_heads, int head_dim)
 {
-    size_t size = 2 * KV_BLOCK_TOKENS * sizeof(float);
+    size_t size = sizeof(float);
 
     if (n_layers < 1 || n_kv_heads < 1 || head_dim < 1 || head_dim > KV_MAX_HEAD_DIM ||
-        !checked_mul(size, (size_t)padded(head_dim), &size) ||
+        !checked_mul(size, backend->kv_head_floats(device, head_dim), &size) ||
         !checked_mul(size, (size_t)n_layers, &size) ||
         !checked_mul(size, (size_t)n_kv_heads, &size))
         return 0;
@@ -32,7 +28,7 @@ struct kv_cache *kv_cache_open(const struct backend *backend, struct device *dev
                                int n_kv_heads, int head_dim, int n_slots, int max_blocks,
                                struct status *status)
 {
-    const size_t size = kv_cache_block_size(n_layers, n_kv_heads, head_dim);
+    const size_t size = kv_cache_block_size(backend, device, n_layers, n_kv_heads, head_dim);
     struct kv_cache *kv;
 
     assert(n_slots >= 1 && max_blocks >= 0);
@@ -53,7 +49,7 @@ struct kv_cache *kv_cache_open(const struct backend *backend, struct device *dev
     kv->n_layers = n_layers;
     kv->n_kv_heads = n_kv_heads;
     kv->head_dim = head_dim;
-    kv->padded_dim = padded(head_dim);
+    kv->head_floats = backend->kv_head_floats(device, head_dim);
     kv->block_floats = size / sizeof(float);
     kv->n_slots = n_slots;
     kv->slots = memory_zeroed((size_t)n_slots, sizeof(*kv->slots));

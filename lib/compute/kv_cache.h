@@ -17,10 +17,8 @@
  * window has left behind, and reserves no more than a window and a step need beside its head, of
  * which it shares no more than a window is long.
  *
- * A block holds all layers: [n_layers][n_kv_heads] of
- *     keys   [64 / 16][padded_dim][16]    16 tokens side by side: a product with q is a tile of
- * them values [padded_dim / 16][64][16]    16 elements side by side: so is the product with weights
- * where padded_dim is head_dim rounded up to 16; what pads it is zero.
+ * A block holds all layers: [n_layers][n_kv_heads][head_floats]. How the keys and values of a
+ * head's 64 tokens lie in its part is the device's own affair; new parts are zero.
  */
 #ifndef COMPUTE_KV_CACHE_H
 #define COMPUTE_KV_CACHE_H
@@ -32,7 +30,7 @@
 #include "compute/backend.h"
 #include "compute/kv_index.h"
 
-enum { KV_BLOCK_TOKENS = 64, KV_LANES = 16, KV_MAX_HEAD_DIM = 512 };
+enum { KV_BLOCK_TOKENS = 64, KV_MAX_HEAD_DIM = 512 };
 
 /* Complete blocks without a slot that stay rather than leave their memory to new ones, where the
  * cache might still grow: 2048 tokens of prompts that may come again. */
@@ -62,8 +60,8 @@ struct kv_cache {
     const struct backend *backend;
     struct device *device;
     int n_layers, n_kv_heads, head_dim;
-    int padded_dim;      /* head_dim rounded up to KV_LANES */
-    size_t block_floats; /* size of a block */
+    size_t head_floats;  /* of a (layer, kv head) of a block: the device's kv_head_floats */
+    size_t block_floats; /* of a block */
 
     int n_slots;
     struct kv_slot *slots; /* [n_slots] */
@@ -97,8 +95,10 @@ void kv_cache_set_window(struct kv_cache *kv, int window, int max_rows);
 /* Blocks for n_tokens tokens. */
 int kv_cache_blocks(int n_tokens);
 
-/* Bytes of one block of such a cache; 0 on overflow. */
-size_t kv_cache_block_size(int n_layers, int n_kv_heads, int head_dim);
+/* Bytes of one block of such a cache on that device; 0 when they overflow or a number is out of its
+ * range. */
+size_t kv_cache_block_size(const struct backend *backend, const struct device *device, int n_layers,
+                           int n_kv_heads, int head_dim);
 
 /* Reserves room for n_tokens >= 0 tokens in a free slot; false (and nothing changed) when
  * max_blocks do not leave it. */
@@ -128,11 +128,12 @@ static inline float *kv_cache_block(const struct kv_cache *kv, int slot, int i)
     return kv->blocks[kv->slots[slot].blocks[i]].data;
 }
 
-/* Where a head's keys begin in a block; its values follow KV_BLOCK_TOKENS * padded_dim later. */
-static inline size_t kv_cache_offset(const struct kv_cache *kv, int layer, int kv_head)
+/* A head's part of it. */
+static inline float *kv_cache_head(const struct kv_cache *kv, int slot, int i, int layer,
+                                   int kv_head)
 {
-    return ((size_t)layer * (size_t)kv->n_kv_heads + (size_t)kv_head) * 2 * KV_BLOCK_TOKENS *
-           (size_t)kv->padded_dim;
+    return kv_cache_block(kv, slot, i) +
+           ((size_t)layer * (size_t)kv->n_kv_heads + (size_t)kv_head) * kv->head_floats;
 }
 
 #endif

@@ -217,6 +217,7 @@ const struct backend backend_cpu = {
     .relu = cpu_relu,
     .tanh = cpu_tanh,
     .rope = cpu_rope,
+    .kv_head_floats = cpu_kv_head_floats,
     .kv_append = cpu_kv_append,
     .attention = cpu_attention,
     .gather_rows = cpu_gather_rows,

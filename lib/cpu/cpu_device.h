@@ -64,6 +64,7 @@ bool cpu_words_measure(struct device *d, struct matrix *matrix, struct status *s
  * afterwards. */
 bool cpu_words_keep(struct device *d, struct matrix *matrix, struct status *status) MUST_CHECK;
 
+size_t cpu_kv_head_floats(const struct device *d, int head_dim);
 void cpu_kv_append(struct device *d, struct kv_cache *kv, int layer, const float *k, const float *v,
                    const struct batch *batch);
 void cpu_attention(struct device *d, float *out, const float *q, const struct kv_cache *kv,

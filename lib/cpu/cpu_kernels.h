@@ -42,7 +42,7 @@ struct cpu_kernels {
     void (*few)(float *y, const float *x, int n_rows, const struct matrix *matrix, size_t panel,
                 size_t end);
 
-    /* Not NULL: linear layers round to 16 bits and take their products from here. */
+    /* Not NULL: linear layers and attention round to 16 bits and take their products from here. */
     const struct cpu_words *words;
 
     /* One row; y may be x. */
@@ -64,6 +64,13 @@ struct cpu_kernels {
      * max and sum go on from those of the blocks before (-INFINITY and 0 at the first). Returns
      * what sums of older blocks are to be multiplied by. */
     float (*softmax_block)(float *scores, int n_seen, float factor, float *max, float *sum);
+
+    /* The two of attention that only sets with words need (else NULL), see cpu_attention_words.c.
+     * A head's values: q = x / scale rounded, at most VALUE_MOST; returns the scale, NaN unless all
+     * are finite. */
+    float (*round_values)(int16_t *q, const float *x, size_t n);
+    /* 1 <= n_rows <= MAX_TILE_ROWS of a softmax over blocks, see there. */
+    void (*softmax_words)(const struct word_softmax *softmax, int n_rows);
 
     /* As compute/backend.h defines it, of one row of n >= 1. */
     double (*log_sum_exp)(const float *x, size_t n);

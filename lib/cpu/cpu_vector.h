@@ -116,6 +116,22 @@ INLINE vec vec_load_bf16(const void *p)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p)), 16));
 }
 
+/* Lanes [first, end) of v, the others of `rest`. */
+INLINE vec vec_between(vec v, int first, int end, vec rest)
+{
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __mmask16 from = _mm512_cmpge_epi32_mask(lane, _mm512_set1_epi32(first));
+
+    return _mm512_mask_blend_ps(_mm512_mask_cmplt_epi32_mask(from, lane, _mm512_set1_epi32(end)),
+                                rest, v);
+}
+
+/* All lanes, rounded. */
+INLINE void vec_store_words(int16_t *p, vec v)
+{
+    _mm256_storeu_si256((__m256i *)(void *)p, _mm512_cvtsepi32_epi16(_mm512_cvtps_epi32(v)));
+}
+
 INLINE vec_double vec_low_doubles(vec v)
 {
     return _mm512_cvtps_pd(_mm512_castps512_ps256(v));
@@ -214,6 +230,24 @@ INLINE vec vec_load_bf16(const void *p)
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(p)), 16));
 }
 
+INLINE vec vec_between(vec v, int first, int end, vec rest)
+{
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    const __m256i before = _mm256_cmpgt_epi32(_mm256_set1_epi32(first), lane);
+    const __m256i within =
+        _mm256_andnot_si256(before, _mm256_cmpgt_epi32(_mm256_set1_epi32(end), lane));
+
+    return _mm256_blendv_ps(rest, v, _mm256_castsi256_ps(within));
+}
+
+INLINE void vec_store_words(int16_t *p, vec v)
+{
+    const __m256i q = _mm256_cvtps_epi32(v);
+
+    _mm_storeu_si128((__m128i *)(void *)p,
+                     _mm_packs_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1)));
+}
+
 INLINE vec_double vec_low_doubles(vec v)
 {
     return _mm256_cvtps_pd(_mm256_castps256_ps128(v));
@@ -225,5 +259,30 @@ INLINE vec_double vec_high_doubles(vec v)
 }
 
 #endif /* __AVX512F__ */
+
+/* Two halves of four lanes that belong to four rows, or two of them. */
+#if defined(__AVX512F__)
+#define FOLD(OPERATION, v)                                                                         \
+    _mm256_##OPERATION(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1))
+#else
+#define FOLD(OPERATION, v) (v)
+#endif
+/* Four rows' sums or maxima at once; each row's lanes come together in the same order. */
+#define OF_FOUR(name, OPERATION)                                                                   \
+    INLINE __m128 name(vec a, vec b, vec c, vec d)                                                 \
+    {                                                                                              \
+        const vec ab = VEC(OPERATION)(VEC(unpacklo_ps)(a, b), VEC(unpackhi_ps)(a, b));             \
+        const vec cd = VEC(OPERATION)(VEC(unpacklo_ps)(c, d), VEC(unpackhi_ps)(c, d));             \
+        const vec_double x = VEC(castps_pd)(ab), y = VEC(castps_pd)(cd);                           \
+        const vec abcd = VEC(OPERATION)(VEC(castpd_ps)(VEC(unpacklo_pd)(x, y)),                    \
+                                        VEC(castpd_ps)(VEC(unpackhi_pd)(x, y)));                   \
+        const __m256 half = FOLD(OPERATION, abcd);                                                 \
+                                                                                                   \
+        return _mm_##OPERATION(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));      \
+    }
+OF_FOUR(vec_sums_of_four, add_ps)
+OF_FOUR(vec_maxima_of_four, max_ps)
+#undef OF_FOUR
+#undef FOLD
 #endif /* __AVX2__ */
 #endif

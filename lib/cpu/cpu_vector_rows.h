@@ -7,6 +7,7 @@
 #define CPU_CPU_VECTOR_ROWS_H
 
 #include "cpu/cpu_vector.h"
+#include "cpu/cpu_vector_attention.h"
 
 #if defined(__AVX2__)
 
@@ -219,7 +220,8 @@ static double vector_log_sum_exp(const float *x, size_t n)
 #define VECTOR_ROWS                                                                                \
     .rmsnorm = vector_rmsnorm, .layernorm = vector_layernorm, .add = vector_add,                   \
     .silu_mul = vector_silu_mul, .gelu = vector_gelu, .scale = vector_scale, .rope = vector_rope,  \
-    .softmax_block = vector_softmax_block, .log_sum_exp = vector_log_sum_exp
+    .softmax_block = vector_softmax_block, .round_values = vector_round_values,                    \
+    .softmax_words = vector_softmax_words, .log_sum_exp = vector_log_sum_exp
 
 #endif /* __AVX2__ */
 #endif

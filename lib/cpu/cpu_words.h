@@ -78,6 +78,30 @@ struct cpu_words {
                 size_t panel, size_t end);
 };
 
+/* Attention's values and weights instead: cpu_attention_words.c says why no sum overflows. */
+enum { WORD_TOKENS = 64, VALUE_MOST = 11580, WEIGHT_SUM = 185300, WEIGHT_MOST = 32700 };
+
+/* Tokens of a block, in one piece. */
+struct token_span {
+    int first, end; /* none when they are equal */
+};
+
+/* Rows' products with the keys of a block of WORD_TOKENS, on their way to weights: each row's
+ * softmax goes on from the blocks before. Of the tokens that a row sees, exp(score * factor - max)
+ * times the token's scale becomes an integer times the row's weight_scale: none over WEIGHT_MOST,
+ * their sum WEIGHT_SUM at most but for rounding. Those of the other tokens, whose scores and scales
+ * may be anything, are 0. */
+struct word_softmax {
+    float *scores;                 /* [rows][WORD_TOKENS], aligned to 64; lost */
+    const struct token_span *seen; /* [rows], first < end */
+    const float *token_scales;     /* [WORD_TOKENS], aligned to 64 */
+    float factor;
+    float *max, *sum;     /* [rows] -INFINITY and 0 at the first block */
+    int16_t *weights;     /* [rows][WORD_TOKENS] */
+    float *weight_scales; /* [rows] */
+    float *shrink;        /* [rows] what the sums of older blocks are to be multiplied by */
+};
+
 #if defined(__x86_64__)
 extern const struct cpu_words words_avx2, words_avx512vnni;
 #endif

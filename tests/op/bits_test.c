@@ -190,6 +190,7 @@ struct text_run {
     const struct op_device *d;
     struct kv_cache *kv;
     int n_heads, n_kv_heads, head_dim, window;
+    bool causal;
     const float *q[N_TEXTS], *k[N_TEXTS], *v[N_TEXTS]; /* [length][heads * head_dim] */
     float *out[N_TEXTS];
     int slot[N_TEXTS], done[N_TEXTS];
@@ -233,7 +234,8 @@ static void step(struct text_run *run, const int n[N_TEXTS])
     on_v = op_upload(d, v, n_rows * kv_dim);
     out = op_guarded(d, NULL, n_rows * q_dim);
     d->op->kv_append(d->device, run->kv, 1, on_k, on_v, &batch);
-    d->op->attention(d->device, out, on_q, run->kv, 1, &batch, run->n_heads, true, run->window);
+    d->op->attention(d->device, out, on_q, run->kv, 1, &batch, run->n_heads, run->causal,
+                     run->window);
     assert_true(op_take(d, q, out, n_rows * q_dim));
     q_end = q;
     for (int i = 0; i < N_TEXTS; i++) {
@@ -301,14 +303,19 @@ static void run_texts(struct text_run *run, schedule *next)
 }
 
 static void attention_is_the_same(const char *set, int n_heads, int n_kv_heads, int head_dim,
-                                  int window)
+                                  bool causal, int window)
 {
     static schedule *const schedules[] = {whole, one_text_after_the_other, token_by_token,
                                           in_chunks};
+    /* a text that is not causal comes whole */
+    const size_t n_schedules = causal ? LENGTH(schedules) : 2;
     const size_t q_dim = (size_t)(n_heads * head_dim), kv_dim = (size_t)(n_kv_heads * head_dim);
     float *first[N_TEXTS], *again[N_TEXTS], *inputs[3][N_TEXTS];
-    struct text_run run = {
-        .n_heads = n_heads, .n_kv_heads = n_kv_heads, .head_dim = head_dim, .window = window};
+    struct text_run run = {.n_heads = n_heads,
+                           .n_kv_heads = n_kv_heads,
+                           .head_dim = head_dim,
+                           .window = window,
+                           .causal = causal};
 
     for (int i = 0; i < N_TEXTS; i++) {
         const size_t n = (size_t)lengths[i];
@@ -319,7 +326,7 @@ static void attention_is_the_same(const char *set, int n_heads, int n_kv_heads, 
         first[i] = memory_zeroed(n * q_dim, sizeof(float));
         again[i] = memory_zeroed(n * q_dim, sizeof(float));
     }
-    for (size_t s = 0; s < LENGTH(schedules) * MAX_THREADS; s++) {
+    for (size_t s = 0; s < n_schedules * MAX_THREADS; s++) {
         struct op_device d = op_device_open(set, (int)(s % MAX_THREADS) + 1);
         struct status status = {0};
 
@@ -354,10 +361,13 @@ static void attention_is_the_same(const char *set, int n_heads, int n_kv_heads, 
 
 static void attention_gives_a_token_the_same_bits_however_it_came(const char *set)
 {
-    attention_is_the_same(set, 9, 3, 64, 0);
-    attention_is_the_same(set, 2, 2, 20, 0);
-    attention_is_the_same(set, 9, 3, 64, 70);
-    attention_is_the_same(set, 4, 1, 20, 3);
+    attention_is_the_same(set, 9, 3, 64, true, 0);
+    attention_is_the_same(set, 2, 2, 20, true, 0);
+    attention_is_the_same(set, 4, 2, 80, true, 0);
+    attention_is_the_same(set, 2, 1, 128, true, 0);
+    attention_is_the_same(set, 9, 3, 64, true, 70);
+    attention_is_the_same(set, 4, 1, 20, true, 3);
+    attention_is_the_same(set, 12, 12, 32, false, 0);
 }
 
 static const struct {

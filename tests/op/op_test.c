@@ -454,7 +454,8 @@ static void attention_case(const struct op_device *d, const struct attention_sha
             want_attention(want + at, q + at, k + kv_at, v + kv_at, kv_dim, dim, end - begin);
         }
     }
-    compare(d, causal ? "causal attention" : "attention", got, want, n * q_dim, attention_nmse);
+    compare(d, causal ? "causal attention" : "attention", got, want, n * q_dim,
+            op_rounds(d->set) ? words_nmse : attention_nmse);
     assert_true(op_take(d, q, on_q, n * q_dim));
     kv_cache_close(kv);
     d->op->free(d->device, on_k);

@@ -1,6 +1,7 @@
 /* Reservations bound the cache, blocks are taken late and given back, keys and values land where
  * the layout says. */
 #include <limits.h>
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <cmocka.h>
 
 #include "compute/kv_cache.h"
+#include "cpu/cpu_kernels.h"
 
 /* The sanitizers end a program that asks for too much, unless told not to. */
 const char *__asan_default_options(void);
@@ -25,7 +27,7 @@ const char *__tsan_default_options(void)
     return "allocator_may_return_null=1";
 }
 
-static struct device *device;
+static struct device *device; /* keeps floats as they come */
 
 static struct kv_cache *open_cache(int n_slots, int max_blocks)
 {
@@ -52,10 +54,20 @@ static void counts_blocks_of_64_tokens(void **state)
     assert_int_equal(kv_cache_blocks(64), 1);
     assert_int_equal(kv_cache_blocks(65), 2);
     assert_int_equal(kv_cache_blocks(INT_MAX), INT_MAX / 64 + 1);
+}
+
+static size_t block_size(int n_layers, int n_kv_heads, int head_dim)
+{
+    return kv_cache_block_size(&backend_cpu, device, n_layers, n_kv_heads, head_dim);
+}
+
+static void a_block_holds_what_the_device_needs_for_each_head(void **state)
+{
+    (void)state;
     /* 2 layers, 3 heads of 20 padded to 32, keys and values of 64 tokens */
-    assert_int_equal(kv_cache_block_size(2, 3, 20), 2 * 3 * 32 * 2 * 64 * sizeof(float));
-    assert_int_equal(kv_cache_block_size(INT_MAX, INT_MAX, 512), 0);
-    assert_int_equal(kv_cache_block_size(0, 1, 64), 0);
+    assert_int_equal(block_size(2, 3, 20), 2 * 3 * 32 * 2 * 64 * sizeof(float));
+    assert_int_equal(block_size(INT_MAX, INT_MAX, 512), 0);
+    assert_int_equal(block_size(0, 1, 64), 0);
 }
 
 static void admits_no_more_than_its_blocks(void **state)
@@ -150,7 +162,7 @@ static void keeps_keys_and_values_where_the_layout_says(void **state)
     backend_cpu.kv_append(device, kv, LAYER, k, v, &batch);
     for (int t = 0; t < TOKENS; t++) {
         for (int h = 0; h < HEADS; h++) {
-            const float *keys = kv_cache_block(kv, 1, t / 64) + kv_cache_offset(kv, LAYER, h);
+            const float *keys = kv_cache_head(kv, 1, t / 64, LAYER, h);
             const float *values = keys + 64 * PADDED;
 
             for (int i = 0; i < DIM; i++) {
@@ -163,11 +175,64 @@ static void keeps_keys_and_values_where_the_layout_says(void **state)
     }
     /* what pads the heads is zero, and the other layer is untouched */
     for (int i = 0; i < 64 * PADDED * 2; i++)
-        assert_true(kv_cache_block(kv, 1, 0)[kv_cache_offset(kv, 0, 0) + (size_t)i] == 0);
+        assert_true(kv_cache_head(kv, 1, 0, 0, 0)[i] == 0);
     for (int t = 0; t < 64; t++)
-        assert_true(kv_cache_block(kv, 1, 0)[kv_cache_offset(kv, LAYER, 0) + 64 * PADDED +
-                                             (size_t)((1 * 64 + t) * 16 + 15)] == 0);
+        assert_true(kv_cache_head(kv, 1, 0, LAYER, 0)[64 * PADDED + (1 * 64 + t) * 16 + 15] == 0);
     kv_cache_close(kv);
+}
+
+/* Words: numbers times their scales are what was given, in about half the room. */
+static void words_take_half_the_room_and_lie_where_the_layout_says(void **state)
+{
+    enum { TOKENS = 70, DIM = 80, PAIRS = DIM / 2, GROUPS = 2 };
+    static float k[TOKENS * DIM], v[TOKENS * DIM];
+    const struct segment segment = {0, 0, TOKENS, 0};
+    const struct batch batch = {.n_rows = TOKENS, .n_segments = 1, .segments = &segment};
+    const struct device_options options = {1};
+    struct status status = {0};
+    struct device *plain = device;
+    struct kv_cache *kv;
+
+    (void)state;
+    unsetenv("MEDRAT_KERNELS");
+    device = backend_cpu.open(&options, &status);
+    assert_non_null(device);
+    if (!cpu_kernels_pick(NULL, &status)->words) {
+        backend_cpu.close(device);
+        device = plain;
+        return;
+    }
+    assert_int_equal(block_size(1, 1, DIM), 64 * (2 * PAIRS + GROUPS + 1) * sizeof(float));
+    kv = kv_cache_open(&backend_cpu, device, 1, 1, DIM, 1, 2, &status);
+    assert_non_null(kv);
+    for (int i = 0; i < TOKENS * DIM; i++) {
+        k[i] = (float)(i % 37 - 18) * (float)(1 + i / DIM);
+        v[i] = (float)(i % 41 - 20) / (float)(1 + i / DIM);
+    }
+    assert_true(kv_cache_reserve(kv, 0, TOKENS));
+    grow(kv, 0, TOKENS);
+    backend_cpu.kv_append(device, kv, 0, k, v, &batch);
+    for (int t = 0; t < TOKENS; t++) {
+        const float *key_scales = kv_cache_head(kv, 0, t / 64, 0, 0) + 64 * PAIRS;
+        const float *value_scales = key_scales + 64 * (GROUPS + PAIRS);
+        const int16_t *keys = (const int16_t *)(const void *)(key_scales - 64 * PAIRS);
+        const int16_t *values = (const int16_t *)(const void *)(key_scales + 64 * GROUPS);
+        const int at = t % 64;
+
+        for (int i = 0; i < DIM; i++) {
+            const float s = key_scales[(at / 16 * GROUPS + i / 64) * 16 + at % 16];
+            const int key = keys[((at / 16 * PAIRS + i / 2) * 16 + at % 16) * 2 + i % 2];
+            const int value = values[((i / 16 * 32 + at / 2) * 16 + i % 16) * 2 + at % 2];
+
+            assert_true(fabsf((float)key * s - k[t * DIM + i]) <= 0.501f * s);
+            assert_true(fabsf((float)value * value_scales[at] - v[t * DIM + i]) <=
+                        0.501f * value_scales[at]);
+            assert_in_range(value + VALUE_MOST, 0, 2 * VALUE_MOST);
+        }
+    }
+    kv_cache_close(kv);
+    backend_cpu.close(device);
+    device = plain;
 }
 
 static void refuses_heads_too_large_and_caches_too_large(void **state)
@@ -195,6 +260,7 @@ static int open_device(void **state)
     struct status status = {0};
 
     (void)state;
+    setenv("MEDRAT_KERNELS", "scalar", 1);
     device = backend_cpu.open(&options, &status);
     return device ? 0 : -1;
 }
@@ -210,10 +276,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counts_blocks_of_64_tokens),
+        cmocka_unit_test(a_block_holds_what_the_device_needs_for_each_head),
         cmocka_unit_test(admits_no_more_than_its_blocks),
         cmocka_unit_test(takes_blocks_when_tokens_come_and_reuses_them),
         cmocka_unit_test(a_window_bounds_what_a_slot_holds),
         cmocka_unit_test(keeps_keys_and_values_where_the_layout_says),
+        cmocka_unit_test(words_take_half_the_room_and_lie_where_the_layout_says),
         cmocka_unit_test(refuses_heads_too_large_and_caches_too_large),
     };
 
