@@ -180,12 +180,59 @@ static void zeros_give_zeros(void **state)
     }
 }
 
+/* Words: numbers times their scales are what was given, in about half the room. */
+static void check_words(const struct op_device *d)
+{
+    enum { N = 70, WIDE = 80, PAIRS = WIDE / 2, GROUPS = 2 };
+    static float k[N * WIDE], v[N * WIDE];
+    const struct segment segment = {0, 0, N, 0};
+    const struct batch batch = {.n_rows = N, .n_segments = 1, .segments = &segment};
+    struct status status = {0};
+    struct kv_cache *kv = kv_cache_open(d->op, d->device, 1, 1, WIDE, 1, 2, &status);
+
+    op_need(kv && kv_cache_reserve(kv, 0, N) && kv_cache_grow(kv, 0, N, &status), "kv", &status);
+    assert_int_equal(kv->head_floats, 64 * (2 * PAIRS + GROUPS + 1));
+    for (int i = 0; i < N * WIDE; i++) {
+        k[i] = (float)(i % 37 - 18) * (float)(1 + i / WIDE);
+        v[i] = (float)(i % 41 - 20) / (float)(1 + i / WIDE);
+    }
+    d->op->kv_append(d->device, kv, 0, k, v, &batch);
+    for (int i = 0; i < N * WIDE; i++) {
+        const int t = i / WIDE % 64, c = i % WIDE;
+        const float *key_scales = kv_cache_head(kv, 0, i / WIDE / 64, 0, 0) + 64 * PAIRS;
+        const float *value_scales = key_scales + 64 * (GROUPS + PAIRS);
+        const int16_t *keys = (const int16_t *)(const void *)(key_scales - 64 * PAIRS);
+        const int16_t *values = (const int16_t *)(const void *)(key_scales + 64 * GROUPS);
+        const float s = key_scales[(t / 16 * GROUPS + c / 64) * 16 + t % 16];
+        const int key = keys[((t / 16 * PAIRS + c / 2) * 16 + t % 16) * 2 + c % 2];
+        const int value = values[((c / 16 * 32 + t / 2) * 16 + c % 16) * 2 + t % 2];
+
+        assert_true(fabsf((float)key * s - k[i]) <= 0.501f * s);
+        assert_true(fabsf((float)value * value_scales[t] - v[i]) <= 0.501f * value_scales[t]);
+        assert_true(abs(value) <= VALUE_MOST);
+    }
+    kv_cache_close(kv);
+}
+
+static void words_take_half_the_room_and_lie_where_the_layout_says(void **state)
+{
+    (void)state;
+    for (int i = 0; i < n_sets; i++) {
+        struct op_device d = op_device_open(sets[i], 1);
+
+        if (op_rounds(sets[i]))
+            check_words(&d);
+        op_device_close(&d);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_of_equal_values_do_not_overflow),
         cmocka_unit_test(what_is_not_finite_stays_with_those_who_see_it),
         cmocka_unit_test(zeros_give_zeros),
+        cmocka_unit_test(words_take_half_the_room_and_lie_where_the_layout_says),
     };
 
     n_sets = op_sets(sets);

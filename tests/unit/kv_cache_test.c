@@ -1,7 +1,6 @@
 /* Reservations bound the cache, blocks are taken late and given back, keys and values land where
  * the layout says. */
 #include <limits.h>
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +10,6 @@
 #include <cmocka.h>
 
 #include "compute/kv_cache.h"
-#include "cpu/cpu_kernels.h"
 
 /* The sanitizers end a program that asks for too much, unless told not to. */
 const char *__asan_default_options(void);
@@ -181,60 +179,6 @@ static void keeps_keys_and_values_where_the_layout_says(void **state)
     kv_cache_close(kv);
 }
 
-/* Words: numbers times their scales are what was given, in about half the room. */
-static void words_take_half_the_room_and_lie_where_the_layout_says(void **state)
-{
-    enum { TOKENS = 70, DIM = 80, PAIRS = DIM / 2, GROUPS = 2 };
-    static float k[TOKENS * DIM], v[TOKENS * DIM];
-    const struct segment segment = {0, 0, TOKENS, 0};
-    const struct batch batch = {.n_rows = TOKENS, .n_segments = 1, .segments = &segment};
-    const struct device_options options = {1};
-    struct status status = {0};
-    struct device *plain = device;
-    struct kv_cache *kv;
-
-    (void)state;
-    unsetenv("MEDRAT_KERNELS");
-    device = backend_cpu.open(&options, &status);
-    assert_non_null(device);
-    if (!cpu_kernels_pick(NULL, &status)->words) {
-        backend_cpu.close(device);
-        device = plain;
-        return;
-    }
-    assert_int_equal(block_size(1, 1, DIM), 64 * (2 * PAIRS + GROUPS + 1) * sizeof(float));
-    kv = kv_cache_open(&backend_cpu, device, 1, 1, DIM, 1, 2, &status);
-    assert_non_null(kv);
-    for (int i = 0; i < TOKENS * DIM; i++) {
-        k[i] = (float)(i % 37 - 18) * (float)(1 + i / DIM);
-        v[i] = (float)(i % 41 - 20) / (float)(1 + i / DIM);
-    }
-    assert_true(kv_cache_reserve(kv, 0, TOKENS));
-    grow(kv, 0, TOKENS);
-    backend_cpu.kv_append(device, kv, 0, k, v, &batch);
-    for (int t = 0; t < TOKENS; t++) {
-        const float *key_scales = kv_cache_head(kv, 0, t / 64, 0, 0) + 64 * PAIRS;
-        const float *value_scales = key_scales + 64 * (GROUPS + PAIRS);
-        const int16_t *keys = (const int16_t *)(const void *)(key_scales - 64 * PAIRS);
-        const int16_t *values = (const int16_t *)(const void *)(key_scales + 64 * GROUPS);
-        const int at = t % 64;
-
-        for (int i = 0; i < DIM; i++) {
-            const float s = key_scales[(at / 16 * GROUPS + i / 64) * 16 + at % 16];
-            const int key = keys[((at / 16 * PAIRS + i / 2) * 16 + at % 16) * 2 + i % 2];
-            const int value = values[((i / 16 * 32 + at / 2) * 16 + i % 16) * 2 + at % 2];
-
-            assert_true(fabsf((float)key * s - k[t * DIM + i]) <= 0.501f * s);
-            assert_true(fabsf((float)value * value_scales[at] - v[t * DIM + i]) <=
-                        0.501f * value_scales[at]);
-            assert_in_range(value + VALUE_MOST, 0, 2 * VALUE_MOST);
-        }
-    }
-    kv_cache_close(kv);
-    backend_cpu.close(device);
-    device = plain;
-}
-
 static void refuses_heads_too_large_and_caches_too_large(void **state)
 {
     struct status status = {0};
@@ -281,7 +225,6 @@ int main(void)
         cmocka_unit_test(takes_blocks_when_tokens_come_and_reuses_them),
         cmocka_unit_test(a_window_bounds_what_a_slot_holds),
         cmocka_unit_test(keeps_keys_and_values_where_the_layout_says),
-        cmocka_unit_test(words_take_half_the_room_and_lie_where_the_layout_says),
         cmocka_unit_test(refuses_heads_too_large_and_caches_too_large),
     };
 
