@@ -267,6 +267,9 @@ static bool cut(const struct score_input_options *o, struct score_input *input,
         cut_head(input, n);
     input->tokens.n -= n;
     input->truncated = n;
+    input->parts.query = smaller(input->parts.query, input->tokens.n);
+    input->parts.query_end = smaller(input->parts.query_end, input->tokens.n);
+    input->parts.completion = smaller(input->parts.completion, input->tokens.n);
     return true;
 }
 

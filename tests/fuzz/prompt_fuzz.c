@@ -102,21 +102,50 @@ static void make_prompt(const struct record *record, const struct recipe *recipe
     tokens_release(&tokens);
 }
 
-static void make_score_input(const struct record *record, bool completion_only)
+/* The parts of a text, each behind the one before it; of the targets no byte counts twice. */
+static void check_parts(const struct score_input *input)
 {
-    const struct score_input_options options = {
-        .tokenizer = tokenizer, .completion_only = completion_only, .max_length = 16};
+    const struct score_parts *parts = &input->parts;
+    size_t n_bytes = 0, n_all = 0;
+
+    require(parts->query <= parts->query_end && parts->query_end <= parts->completion);
+    require(parts->completion <= input->tokens.n);
+    require(parts->has_completion || parts->completion == input->tokens.n);
+    for (size_t i = input->first_target; i < input->tokens.n; i++) {
+        require(score_input_region(input, i) < SCORE_REGIONS);
+        n_bytes += score_input_bytes(input, tokenizer, i);
+        n_all += tokenizer_bytes(tokenizer, input->tokens.ids[i]).len;
+    }
+    require(n_bytes <= n_all && n_all <= n_bytes + input->lead);
+}
+
+static void make_score_input(const struct record *record, struct score_input_options options)
+{
     struct score_input input = {0};
     struct status status;
 
+    options.tokenizer = tokenizer;
+    options.max_length = 16;
     if (!score_input_make(&options, record, &input, &status)) {
         check_failure(&status);
     } else {
-        require(input.tokens.n <= 16 && input.first_target <= input.tokens.n);
+        require((options.windows || input.tokens.n <= 16) && input.first_target <= input.tokens.n);
         require((input.first_target == input.tokens.n) == (input.reason != NULL));
         check_ids(record, &input.tokens);
+        check_parts(&input);
     }
     score_input_release(&input);
+}
+
+static void make_score_inputs(const struct record *record)
+{
+    make_score_input(record, (struct score_input_options){.truncate = TRUNCATE_HEAD});
+    make_score_input(record, (struct score_input_options){.truncate = TRUNCATE_TAIL});
+    make_score_input(record, (struct score_input_options){.truncate = TRUNCATE_ERROR});
+    make_score_input(record, (struct score_input_options){.windows = true});
+    make_score_input(record, (struct score_input_options){.completion_only = true});
+    make_score_input(
+        record, (struct score_input_options){.completion_only = true, .truncate = TRUNCATE_TAIL});
 }
 
 static void check_members(const struct buf *members)
@@ -160,8 +189,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         make_prompt(&record, &framed, TRUNCATE_HEAD, 0);
         make_prompt(&record, &framed, TRUNCATE_TAIL, 12);
         make_prompt(&record, &chat, TRUNCATE_ERROR, 0);
-        make_score_input(&record, false);
-        make_score_input(&record, true);
+        make_score_inputs(&record);
         make_members(&record, false, 0);
         make_members(&record, false, 5);
         make_members(&record, true, 0);

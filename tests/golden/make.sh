@@ -34,6 +34,8 @@ for name; do
     losses)
         "$python" $here/losses.py smollm2 "$smollm2" "$data/rationales/val.jsonl" \
             $here/smollm2_losses.jsonl
+        "$python" $here/scores.py smollm2 "$smollm2" "$data/rationales/val.jsonl" \
+            $here/smollm2_scores.jsonl
         ;;
     peft_target)
         "$python" $here/peft_target.py $here/peft_target.jsonl

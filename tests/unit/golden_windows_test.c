@@ -10,11 +10,12 @@
 
 /* As golden_tiny_test.c: both sides compute in f32. A rank may be any that logits off by as much
  * would give, so the golden file has the least and the greatest. */
-static const double max_loss_error = 1e-3;
+static const double max_loss_error = 1e-3, max_loss_error_words = 2e-2;
 
 static json_t *rows;
 
 struct compared {
+    bool words; /* products of 16-bit numbers: ranks are not compared */
     double largest;
     int n_losses, n_ranks, n_sharp; /* sharp: only one rank is allowed */
 };
@@ -78,7 +79,7 @@ static void compare_row(const struct model *model, const json_t *row, const json
     json_t *member = score_line(s, line);
 
     compare_losses(row, member, c);
-    if (json_object_get(row, "rank_low"))
+    if (json_object_get(row, "rank_low") && !c->words)
         compare_ranks(row, member, c);
     json_decref(member);
     free(line);
@@ -95,6 +96,7 @@ static void model_agrees(const char *name, int kernels)
 
     if (!open_fixture(&f, name, kernels, 2))
         return;
+    c.words = golden_rounds(&f.device);
     json_array_foreach(rows, i, row)
     {
         if (strcmp(json_string_value(json_object_get(row, "model")), name) != 0)
@@ -105,8 +107,9 @@ static void model_agrees(const char *name, int kernels)
     }
     printf("# %s: %d losses, largest difference %.2g; %d ranks, %d of them sharp\n", name,
            c.n_losses, c.largest, c.n_ranks, c.n_sharp);
-    assert_true(c.largest < max_loss_error);
-    assert_true(c.n_losses > 3000 && c.n_ranks > 500 && c.n_sharp > c.n_ranks * 9 / 10);
+    assert_true(c.largest < (c.words ? max_loss_error_words : max_loss_error));
+    assert_true(c.n_losses > 3000);
+    assert_true(c.words || (c.n_ranks > 500 && c.n_sharp > c.n_ranks * 9 / 10));
     close_fixture(&f);
 }
 
@@ -116,8 +119,8 @@ static void windows_and_ranks_agree_with_transformers(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        model_agrees(names[i], 1);
-        model_agrees(names[i], 2);
+        for (int kernels = 1; kernels < GOLDEN_N_KERNELS; kernels++) /* scalar is slow */
+            model_agrees(names[i], kernels);
     }
 }
 
