@@ -79,3 +79,20 @@ n_lines() {
 has_lines() { # has_lines FILE N
     [ "$(n_lines "$1")" -ge "$2" ]
 }
+
+# A folder as Hugging Face's tools keep it in their cache: large files are blobs called by their
+# SHA-256, small ones by git's hash, and a snapshot is links to them. Prints the snapshot's folder.
+make_snapshot() { # make_snapshot CACHE ORG/NAME FOLDER
+    local top=$1/models--${2/\//--} commit=0123456789abcdef0123456789abcdef01234567 file blob
+    mkdir -p "$top/blobs" "$top/refs" "$top/snapshots/$commit"
+    printf %s "$commit" >"$top/refs/main"
+    for file in "$3"/*; do
+        case $file in
+        *.safetensors | *.model | */tokenizer.json) blob=$(sha256sum "$file" | cut -d ' ' -f 1) ;;
+        *) blob=$(git hash-object "$file") ;;
+        esac
+        cp "$file" "$top/blobs/$blob"
+        ln -sf "../../blobs/$blob" "$top/snapshots/$commit/${file##*/}"
+    done
+    echo "$top/snapshots/$commit"
+}
