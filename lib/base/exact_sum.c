@@ -18,6 +18,8 @@ enum {
 /* Carries move up: all limbs but the last lie in [0, 2^32), the last one has the sign. */
 static void carry(struct exact_sum *sum)
 {
+    if (sum->n_waiting == 0)
+        return;
     for (int i = 0; i + 1 < EXACT_SUM_LIMBS; i++) {
         const int64_t rest = sum->limbs[i] & LIMB_MASK;
 
@@ -88,7 +90,8 @@ void exact_sum_merge(struct exact_sum *sum, const struct exact_sum *other)
     carry(&carried);
     for (int i = 0; i < EXACT_SUM_LIMBS; i++)
         sum->limbs[i] += carried.limbs[i];
-    carry(sum);
+    if (++sum->n_waiting == MAX_WAITING)
+        carry(sum);
 }
 
 /* |sum| with its carries moved up; true: the sum is below 0. */
@@ -100,6 +103,7 @@ static bool magnitude(const struct exact_sum *sum, struct exact_sum *result)
         return false;
     for (int i = 0; i < EXACT_SUM_LIMBS; i++)
         result->limbs[i] = -result->limbs[i];
+    result->n_waiting = 1;
     carry(result);
     return true;
 }
@@ -265,6 +269,7 @@ bool exact_sum_read(struct text text, struct exact_sum *sum)
     for (size_t i = 0; i < n; i++)
         add_at(&read, (uint64_t)hex_value(text.ptr[first + i]), (lowest + (int)(n - 1 - i)) * 4,
                negative);
+    read.n_waiting = 1;
     magnitude(&read, &m);
     if (any_below(&m, LEAST_BIT)) /* no sum of doubles */
         return false;

@@ -19,7 +19,7 @@ enum { EXACT_SUM_LIMBS = 70, EXACT_SUM_LOWEST = -1088 };
 
 struct exact_sum {
     int64_t limbs[EXACT_SUM_LIMBS]; /* limb i counts 2^(32 i + EXACT_SUM_LOWEST) */
-    uint32_t n_waiting;             /* additions since carries were last moved up */
+    uint32_t n_waiting;             /* additions since carries were last moved up; 0: none is */
 };
 
 /* += value * times. `value` must be finite. */
