@@ -35,11 +35,22 @@ struct tensor_view {
     size_t size;         /* bytes; checked against the shape */
 };
 
-/* One of several linear layers that read the same x: y = x W^T + bias. */
+/* What an adapter adds to some rows of a linear layer: y += scale * B (A x), never rounded to fewer
+ * bits than the layer itself. */
+struct linear_addition {
+    const struct matrix *a; /* [rank][cols], cols of the layer; of either upload */
+    const struct matrix *b; /* [rows][rank], rows of the layer; not of upload_linear */
+    float scale;
+    int first_row, n_rows; /* of x and y; n_rows >= 1 */
+};
+
+/* One of several linear layers that read the same x: y = x W^T + bias + additions. */
 struct linear_call {
     float *y; /* [n][rows] (not x) */
     const struct matrix *matrix;
-    const float *bias; /* [rows] or NULL */
+    const float *bias;                       /* [rows] or NULL */
+    const struct linear_addition *additions; /* [n_additions], their rows ascend, none twice */
+    int n_additions;
 };
 enum { BACKEND_MAX_LINEARS = 3 };
 

@@ -15,6 +15,7 @@ struct segment {
     int n_rows;    /* >= 1 */
     int position;  /* of the first row, from 0: so many tokens of the slot are in the cache already
                     */
+    int adapter;   /* of those that the pass was given; -1: the base alone */
 };
 
 /* All arrays belong to the caller and lie in host memory. */

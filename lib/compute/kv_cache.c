@@ -155,12 +155,12 @@ static int take_block(struct kv_cache *kv)
 }
 
 /* The blocks of the index that hold the first tokens of the head, at most n, into `blocks`. */
-static int find_head(const struct kv_cache *kv, const int32_t *head, int n, int *blocks)
+static int find_head(const struct kv_cache *kv, const int32_t *head, int n, int root, int *blocks)
 {
     int found = 0;
 
     for (; found < n; found++) {
-        blocks[found] = kv_index_find(&kv->index, found > 0 ? blocks[found - 1] : -1,
+        blocks[found] = kv_index_find(&kv->index, found > 0 ? blocks[found - 1] : root,
                                       head + (size_t)found * KV_BLOCK_TOKENS);
         if (blocks[found] < 0)
             break;
@@ -169,7 +169,8 @@ static int find_head(const struct kv_cache *kv, const int32_t *head, int n, int 
 }
 
 /* The slot holds the n_found blocks of its head that there are, and makes the others. */
-static void hold_head(struct kv_cache *kv, struct kv_slot *s, const int32_t *head, int n_found)
+static void hold_head(struct kv_cache *kv, struct kv_slot *s, const int32_t *head, int n_found,
+                      int root)
 {
     for (int i = 0; i < n_found; i++) {
         struct kv_block *b = &kv->blocks[s->blocks[i]];
@@ -181,7 +182,7 @@ static void hold_head(struct kv_cache *kv, struct kv_slot *s, const int32_t *hea
         const int block = take_block(kv);
 
         kv->blocks[block].is_head = true;
-        kv_index_add(&kv->index, block, i > 0 ? s->blocks[i - 1] : -1,
+        kv_index_add(&kv->index, block, i > 0 ? s->blocks[i - 1] : root,
                      head + (size_t)i * KV_BLOCK_TOKENS);
         s->blocks[i] = block;
     }
@@ -189,8 +190,9 @@ static void hold_head(struct kv_cache *kv, struct kv_slot *s, const int32_t *hea
 }
 
 bool kv_cache_reserve_head(struct kv_cache *kv, int slot, int n_tokens, const int32_t *head,
-                           int n_head)
+                           int n_head, int adapter)
 {
+    const int root = kv_index_root(adapter);
     struct kv_slot *s = &kv->slots[slot];
     int n = kv_cache_blocks(n_tokens), n_found, n_held = 0;
 
@@ -204,7 +206,7 @@ bool kv_cache_reserve_head(struct kv_cache *kv, int slot, int n_tokens, const in
         if (n > n_head / KV_BLOCK_TOKENS + kv->window_blocks)
             n = n_head / KV_BLOCK_TOKENS + kv->window_blocks;
     }
-    n_found = find_head(kv, head, n_head / KV_BLOCK_TOKENS, s->blocks);
+    n_found = find_head(kv, head, n_head / KV_BLOCK_TOKENS, root, s->blocks);
     while (n_held < n_found && kv->blocks[s->blocks[n_held]].n_slots > 0)
         n_held++;
     if (n - n_held > kv->max_blocks - kv->n_reserved)
@@ -213,13 +215,13 @@ bool kv_cache_reserve_head(struct kv_cache *kv, int slot, int n_tokens, const in
     s->n_reserved = n;
     s->n_head = n_head / KV_BLOCK_TOKENS;
     s->n_tokens = 0;
-    hold_head(kv, s, head, n_found);
+    hold_head(kv, s, head, n_found, root);
     return true;
 }
 
 bool kv_cache_reserve(struct kv_cache *kv, int slot, int n_tokens)
 {
-    return kv_cache_reserve_head(kv, slot, n_tokens, NULL, 0);
+    return kv_cache_reserve_head(kv, slot, n_tokens, NULL, 0, -1);
 }
 
 int kv_cache_catch_up(struct kv_cache *kv, int slot)

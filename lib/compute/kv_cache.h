@@ -106,9 +106,10 @@ bool kv_cache_reserve(struct kv_cache *kv, int slot, int n_tokens) MUST_CHECK;
 
 /* The same for a sequence that begins with n_head <= n_tokens tokens which others may share: their
  * whole blocks are looked for, and if they are new, noted for others to find. A block that a slot
- * holds already needs no more room. */
+ * holds already needs no more room. Only sequences of the same adapter share (-1: those of the base
+ * alone): another one makes other keys of the same tokens. */
 bool kv_cache_reserve_head(struct kv_cache *kv, int slot, int n_tokens, const int32_t *head,
-                           int n_head) MUST_CHECK;
+                           int n_head, int adapter) MUST_CHECK;
 
 /* Where the slot's sequence goes on: behind the tokens it has appended and those of its head that
  * others have. -1: another slot is at the next block; wait until its step has been filled. */

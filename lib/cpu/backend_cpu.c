@@ -39,6 +39,22 @@ bool cpu_device_reserve(struct device *d, size_t n, struct status *status)
     return true;
 }
 
+void *cpu_device_scratch(struct device *d, struct cpu_scratch *scratch, size_t n, size_t size)
+{
+    void *grown = NULL;
+
+    if (!checked_mul(n, size, &size) ||
+        (size > scratch->cap && posix_memalign(&grown, ALIGNMENT, size) != 0)) {
+        cpu_device_fail(d, STATUS_MEMORY, "no memory for what a linear layer needs on the way");
+        return NULL;
+    }
+    if (grown) {
+        free(scratch->memory);
+        *scratch = (struct cpu_scratch){grown, size};
+    }
+    return scratch->memory;
+}
+
 void cpu_device_fail(struct device *d, enum status_code code, const char *message)
 {
     if (d->error.code == STATUS_OK)
@@ -59,6 +75,9 @@ static void cpu_close(struct device *d)
     free(d->items);
     free(d->pairs.memory);
     free(d->pair_scales.memory);
+    free(d->products.memory);
+    free(d->jobs.memory);
+    free(d->additions.memory);
     thread_pool_close(d->pool);
     free(d);
 }

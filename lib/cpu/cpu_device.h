@@ -25,7 +25,7 @@ struct cpu_angles {
 /* Memory that grows to the largest batch seen. */
 struct cpu_scratch {
     void *memory; /* ours */
-    size_t cap;   /* of 4-byte things */
+    size_t cap;   /* bytes */
 };
 
 struct device {
@@ -38,11 +38,18 @@ struct device {
     size_t *items; /* [items_cap] attention's first item of each segment, ours */
     size_t items_cap;
     struct cpu_scratch pairs, pair_scales; /* the rounded x of a linear layer */
+    struct cpu_scratch products;           /* A x of a linear layer's additions */
+    struct cpu_scratch jobs, additions;    /* of cpu_linears */
     struct status error;                   /* the first since the last finish */
 };
 
 /* At least n floats of scratch for each thread. */
 bool cpu_device_reserve(struct device *d, size_t n, struct status *status) MUST_CHECK;
+
+/* n things of `size` bytes, aligned to 64; what was in them is lost when they grow. NULL after
+ * cpu_device_fail. */
+void *cpu_device_scratch(struct device *d, struct cpu_scratch *scratch, size_t n,
+                         size_t size) MUST_CHECK;
 
 /* Keeps an error that an operation met, unless there is one already. */
 void cpu_device_fail(struct device *d, enum status_code code, const char *message);

@@ -8,6 +8,7 @@
  * items lie changes who computes an output and when, never the order of its sum. */
 #include <assert.h>
 
+#include "cpu/cpu_addition.h"
 #include "cpu/cpu_device.h"
 
 enum { MAX_GROUP = 8, ITEMS_PER_THREAD = 4, CACHE_LINE = 64 };
@@ -21,6 +22,10 @@ enum { MAX_GROUP = 8, ITEMS_PER_THREAD = 4, CACHE_LINE = 64 };
 #define WORD_ROWS 512
 #endif
 enum { WORD_BYTES = 192 << 10 }; /* expanded at a time */
+/* Of the few outputs of an addition's A, so that all threads have some. */
+#ifndef ADDITION_ROWS
+#define ADDITION_ROWS 64
+#endif
 
 struct linear_job {
     const struct device *device;
@@ -28,6 +33,10 @@ struct linear_job {
     const float *x;
     const struct matrix *matrix;
     const float *bias;
+    const struct cpu_addition *additions; /* [n_additions] */
+    size_t n_additions;
+    bool is_scaled;
+    float scale;
     struct word_rows x_words; /* x, for sets that multiply words */
     size_t n;                 /* rows */
     size_t chunk;             /* columns at a time */
@@ -46,6 +55,11 @@ static size_t ceil_div(size_t a, size_t b)
 static size_t least(size_t a, size_t b)
 {
     return a < b ? a : b;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
 }
 
 /* The first of n things when they are shared as evenly as can be by n_parts. */
@@ -82,10 +96,11 @@ size_t cpu_linear_scratch(const struct cpu_kernels *kernels, size_t cols)
 {
     const size_t n = chunk_of(kernels, cols) * PANEL_ROWS * panels_together(kernels, cols);
     const size_t words = ceil_div(n, 2), measured = (size_t)WORD_GROUP * PANEL_ROWS;
+    const size_t added = cpu_addition_scratch(kernels, cols);
 
     if (!kernels->words)
-        return n;
-    return words < measured ? measured : words;
+        return larger(n, added);
+    return larger(larger(words, measured), added);
 }
 
 /* Bytes of a panel that are wanted soon. */
@@ -198,16 +213,6 @@ static void multiply_panels(const struct linear_job *job, const struct part *par
     }
 }
 
-static void add_bias(const struct linear_job *job, size_t panel, size_t end_panel, size_t row,
-                     size_t end_row)
-{
-    const size_t first = panel * PANEL_ROWS, cols = job->matrix->rows;
-    const size_t end = end_panel * PANEL_ROWS < cols ? end_panel * PANEL_ROWS : cols;
-
-    for (; row < end_row; row++)
-        job->device->kernels->add(job->y + row * cols + first, job->bias + first, end - first);
-}
-
 /* The part's weights in the form that tiles take, in scratch or where they lie. */
 static const void *expand_part(const struct linear_job *job, const struct part *part,
                                float *scratch, size_t *stride)
@@ -261,6 +266,25 @@ static void multiply_block(const struct linear_job *job, size_t row, size_t n_ro
     }
 }
 
+/* What comes to the products of an item. */
+static void finish_item(const struct linear_job *job, const struct cpu_area *area, float *scratch)
+{
+    const struct cpu_kernels *kernels = job->device->kernels;
+    const size_t cols = job->matrix->rows, first = area->panel * PANEL_ROWS;
+    const size_t n = least(area->end_panel * PANEL_ROWS, cols) - first;
+
+    for (size_t i = 0; i < job->n_additions; i++)
+        cpu_addition_add(kernels, &job->additions[i], job->y, area, scratch);
+    for (size_t row = area->row; row < area->end_row; row++) {
+        float *y = job->y + row * cols + first;
+
+        if (job->bias)
+            kernels->add(y, job->bias + first, n);
+        if (job->is_scaled)
+            kernels->scale(y, y, job->scale, n);
+    }
+}
+
 static void multiply_item(const struct linear_job *job, size_t item, int thread)
 {
     const struct cpu_kernels *kernels = job->device->kernels;
@@ -280,13 +304,13 @@ static void multiply_item(const struct linear_job *job, size_t item, int thread)
         kernels->few(job->y, job->x, (int)job->n, job->matrix, first, end);
     else
         multiply_block(job, row, n_rows, first, end, job->device->scratch[thread]);
-    if (job->bias)
-        add_bias(job, first, end, row, row + n_rows);
+    finish_item(job, &(struct cpu_area){row, row + n_rows, first, end},
+                job->device->scratch[thread]);
 }
 
 /* Layers of one x: the items of the first, then of the next. */
 struct linears_job {
-    struct linear_job layers[BACKEND_MAX_LINEARS];
+    struct linear_job *layers;
 };
 
 static size_t n_items_of(const struct linear_job *job)
@@ -304,17 +328,24 @@ static void linears_item(void *context, size_t item, int thread)
     multiply_item(&job->layers[i], item, thread);
 }
 
-/* How the layer is cut into items; what is common to all of an x is set. */
-static void cut(struct linear_job *job, const struct linear_call *layer)
+static void run(struct device *d, struct linear_job *layers, size_t n)
+{
+    struct linears_job job = {layers};
+    size_t n_items = 0;
+
+    for (size_t i = 0; i < n; i++)
+        n_items += n_items_of(&layers[i]);
+    thread_pool_for(d->pool, n_items, linears_item, &job);
+}
+
+/* The layer of `matrix`, and how it is cut into items; what is common to all of an x is set. */
+static void cut(struct linear_job *job, const struct matrix *matrix, size_t rows)
 {
     const size_t n_threads = (size_t)thread_pool_size(job->device->pool);
     const struct cpu_kernels *kernels = job->device->kernels;
     const struct cpu_words *words = kernels->words;
-    const struct matrix *matrix = layer->matrix;
 
-    job->y = layer->y;
     job->matrix = matrix;
-    job->bias = layer->bias;
     job->chunk = chunk_of(kernels, matrix->cols);
     job->tile_rows = (size_t)(words ? words->tile_rows : kernels->tile_rows);
     job->tile_panels = (size_t)(words ? words->tile_panels : kernels->tile_panels);
@@ -326,33 +357,106 @@ static void cut(struct linear_job *job, const struct linear_call *layer)
         job->n_groups = n_threads * ITEMS_PER_THREAD;
     if (job->n_groups > job->n_steps)
         job->n_groups = job->n_steps;
-    job->n_blocks = ceil_div(job->n, words ? WORD_ROWS : LINEAR_ROWS);
+    job->n_blocks = ceil_div(job->n, rows);
 }
+
+/* ---- additions ---------------------------------------------------------------------------- */
+
+/* t = scale * A x, for the rows of x that an addition is for. */
+static struct linear_job product_of(const struct linear_job *common,
+                                    const struct linear_addition *from, float *t)
+{
+    struct linear_job job = *common;
+    const size_t row = (size_t)from->first_row;
+
+    assert(from->n_rows >= 1 && row + (size_t)from->n_rows <= common->n);
+    job.y = t;
+    job.x += row * from->a->cols;
+    if (job.device->kernels->words) {
+        job.x_words.pairs += row * job.x_words.stride;
+        job.x_words.scales += row;
+    }
+    job.n = (size_t)from->n_rows;
+    job.is_scaled = true;
+    job.scale = from->scale;
+    cut(&job, from->a, ADDITION_ROWS);
+    return job;
+}
+
+/* The products with A of all additions, in one loop; false after cpu_device_fail. */
+static bool multiply_additions(struct device *d, const struct linear_job *common,
+                               const struct linear_call *linears, int n_linears, size_t n_additions,
+                               struct cpu_addition **additions)
+{
+    size_t n_floats = 0, n = 0;
+    struct linear_job *products;
+    float *t;
+
+    for (int i = 0; i < n_linears; i++) {
+        for (int j = 0; j < linears[i].n_additions; j++)
+            n_floats += (size_t)linears[i].additions[j].n_rows * linears[i].additions[j].a->rows;
+    }
+    *additions = cpu_device_scratch(d, &d->additions, n_additions, sizeof(**additions));
+    products = cpu_device_scratch(d, &d->jobs, n_additions, sizeof(*products));
+    t = cpu_device_scratch(d, &d->products, n_floats, sizeof(*t));
+    if (!*additions || !products || !t)
+        return false;
+    for (int i = 0; i < n_linears; i++) {
+        for (int j = 0; j < linears[i].n_additions; j++, n++) {
+            const struct linear_addition *from = &linears[i].additions[j];
+            const size_t first = (size_t)from->first_row;
+
+            assert(from->a->cols == linears->matrix->cols && from->b->cols == from->a->rows &&
+                   from->b->rows == linears[i].matrix->rows);
+            (*additions)[n] =
+                (struct cpu_addition){from->b, t, first, first + (size_t)from->n_rows};
+            products[n] = product_of(common, from, t);
+            t += (size_t)from->n_rows * from->a->rows;
+        }
+    }
+    run(d, products, n_additions);
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------- */
 
 void cpu_linears(struct device *d, const struct linear_call *linears, int n_linears, const float *x,
                  int n)
 {
-    struct linears_job job;
+    struct linear_job layers[BACKEND_MAX_LINEARS];
     struct linear_job common = {.device = d, .x = x, .n = (size_t)n};
-    size_t n_items = 0;
+    struct cpu_addition *additions = NULL;
+    size_t n_additions = 0;
 
     assert(n_linears >= 1 && n_linears <= BACKEND_MAX_LINEARS);
     if (n <= 0 || (d->kernels->words &&
                    !cpu_words_round(d, x, (size_t)n, linears->matrix->cols, &common.x_words)))
         return;
+    for (int i = 0; i < n_linears; i++)
+        n_additions += (size_t)linears[i].n_additions;
+    if (n_additions > 0 &&
+        !multiply_additions(d, &common, linears, n_linears, n_additions, &additions))
+        return;
     for (int i = 0; i < n_linears; i++) {
-        assert(linears[i].matrix->cols == linears->matrix->cols);
-        job.layers[i] = common;
-        cut(&job.layers[i], &linears[i]);
-        n_items += n_items_of(&job.layers[i]);
+        const struct linear_call *from = &linears[i];
+
+        assert(from->matrix->cols == linears->matrix->cols);
+        layers[i] = common;
+        layers[i].y = from->y;
+        layers[i].bias = from->bias;
+        layers[i].additions = additions;
+        layers[i].n_additions = (size_t)from->n_additions;
+        if (additions)
+            additions += from->n_additions;
+        cut(&layers[i], from->matrix, d->kernels->words ? WORD_ROWS : LINEAR_ROWS);
     }
-    thread_pool_for(d->pool, n_items, linears_item, &job);
+    run(d, layers, (size_t)n_linears);
 }
 
 void cpu_linear(struct device *d, float *y, const float *x, const struct matrix *matrix,
                 const float *bias, int n)
 {
-    const struct linear_call one = {y, matrix, bias};
+    const struct linear_call one = {.y = y, .matrix = matrix, .bias = bias};
 
     cpu_linears(d, &one, 1, x, n);
 }

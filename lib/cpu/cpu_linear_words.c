@@ -38,35 +38,16 @@ static void round_item(void *context, size_t item, int thread)
                                            job->n, job->x + i * job->cols, job->cols);
 }
 
-/* 4-byte things; what was in them is lost when they grow. */
-static bool reserve(struct cpu_scratch *s, size_t n)
-{
-    size_t size;
-
-    if (n <= s->cap)
-        return true;
-    free(s->memory);
-    s->cap = 0;
-    s->memory = checked_mul(n, 4, &size) ? aligned_alloc(64, (size + 63) / 64 * 64) : NULL;
-    if (s->memory)
-        s->cap = n;
-    return s->cap > 0;
-}
-
 bool cpu_words_round(struct device *d, const float *x, size_t n, size_t cols,
                      struct word_rows *rows)
 {
     const size_t stride = pairs_of(cols), groups = word_groups(cols);
     struct words_job job = {.device = d, .x = x, .cols = cols, .n = n, .rows_an_item = n};
-    size_t n_pairs, n_scales;
 
-    if (!checked_mul(n, stride, &n_pairs) || !checked_mul(n, groups, &n_scales) ||
-        !reserve(&d->pairs, n_pairs) || !reserve(&d->pair_scales, n_scales)) {
-        cpu_device_fail(d, STATUS_MEMORY, "no memory for the rounded rows of a batch");
+    job.pairs = cpu_device_scratch(d, &d->pairs, n, stride * sizeof(*job.pairs));
+    job.scales = cpu_device_scratch(d, &d->pair_scales, n, groups * sizeof(*job.scales));
+    if (!job.pairs || !job.scales)
         return false;
-    }
-    job.pairs = d->pairs.memory;
-    job.scales = d->pair_scales.memory;
     if (n * cols > ALONE_FLOATS)
         job.rows_an_item = ALONE_FLOATS / 2 / cols + 1;
     thread_pool_for(d->pool, n / job.rows_an_item + (n % job.rows_an_item > 0), round_item, &job);

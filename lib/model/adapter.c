@@ -107,7 +107,8 @@ static bool load_matrix(struct loader *l, const char *path, const char *part, si
     l->used[t - l->file->entries] = true;
     if (!adapter_tensor_view(t, rows, cols, &view, l->status))
         return false;
-    *matrix = m->backend->upload(m->device, &view, NULL, l->status);
+    *matrix = (strcmp(part, "lora_A") == 0 ? m->backend->upload_linear
+                                           : m->backend->upload)(m->device, &view, NULL, l->status);
     return *matrix || status_context(l->status, "tensor '%s'", name);
 }
 

@@ -118,9 +118,9 @@ static void attend(struct bert *b, const struct batch *batch, const struct bert_
     struct device *d = b->device;
     const int n = batch->n_rows;
     const struct linear_call linears[] = {
-        {b->q, w->query.weight, w->query.bias},
-        {b->k, w->key.weight, w->key.bias},
-        {b->v, w->value.weight, w->value.bias},
+        {.y = b->q, .matrix = w->query.weight, .bias = w->query.bias},
+        {.y = b->k, .matrix = w->key.weight, .bias = w->key.bias},
+        {.y = b->v, .matrix = w->value.weight, .bias = w->value.bias},
     };
 
     op->linears(d, linears, 3, b->x, n);

@@ -30,7 +30,7 @@ void bert_pass_add(struct bert_pass *pass, const struct tokens *tokens, const st
 {
     const int n = (int)tokens->n;
 
-    pass->segments[pass->n_segments] = (struct segment){pass->n_segments, pass->n_rows, n, 0};
+    pass->segments[pass->n_segments] = (struct segment){pass->n_segments, pass->n_rows, n, 0, -1};
     pass->n_segments++;
     for (int i = 0; i < n; i++) {
         const int row = pass->n_rows++;

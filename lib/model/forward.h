@@ -5,6 +5,9 @@
  * rmsnorm(x) x += down_proj(silu(gate_proj(h)) * up_proj(h)),                     h = rmsnorm(x)
  *   logits = lm_head(rmsnorm(x)), for the rows that are asked for
  *
+ * Neighbouring rows of one adapter are a run: to each linear layer of theirs that the adapter has,
+ * scale * B (A x) is added, rows of no adapter are left as they are.
+ *
  * Logits of all rows would be [rows][vocab_size]; they are made in chunks instead.
  */
 #ifndef MODEL_FORWARD_H
@@ -13,15 +16,17 @@
 #include "base/status.h"
 #include "compute/batch.h"
 #include "compute/kv_cache.h"
+#include "model/adapter.h"
 #include "model/model.h"
 
 enum { FORWARD_LOGIT_ROWS = 64 }; /* most rows of logits at a time */
 
 struct forward; /* scratch of one caller */
 
-/* For batches of at most max_rows rows. `model` must outlive it. STATUS_MEMORY: no room. */
-struct forward *forward_open(const struct model *model, int max_rows,
-                             struct status *status) MUST_CHECK;
+/* For batches of at most max_rows rows, whose segments may name one of the n_adapters adapters of
+ * the model by index. `model` and the adapters must outlive it. STATUS_MEMORY: no room. */
+struct forward *forward_open(const struct model *model, struct adapter *const *adapters,
+                             int n_adapters, int max_rows, struct status *status) MUST_CHECK;
 void forward_close(struct forward *forward); /* NULL allowed */
 
 /* Passes the batch through all layers; its keys and values go into the cache, whose slots have

@@ -37,6 +37,7 @@ struct scheduler {
     struct thread_pool *pool;
     struct worker *workers; /* [threads of pool] */
     int n_slots, max_rows;
+    int n_adapters;
     bool alone; /* no sequence takes over what another has computed */
 
     struct list waiting;
@@ -147,7 +148,8 @@ struct scheduler *scheduler_open(const struct model *model, const struct schedul
     if (s->max_rows < s->n_slots)
         s->max_rows = s->n_slots;
     alloc_step(s);
-    s->forward = forward_open(model, s->max_rows, status);
+    s->n_adapters = options->n_adapters;
+    s->forward = forward_open(model, options->adapters, options->n_adapters, s->max_rows, status);
     if (s->forward)
         s->kv = kv_cache_open(model->backend, model->device, c->n_layers, c->n_kv_heads,
                               c->head_dim, s->n_slots, kv_blocks(s, options->kv_tokens), status);
@@ -200,6 +202,7 @@ static bool check_request(const struct scheduler *s, const struct request *r, st
     const int n_new = r->score ? 0 : r->stop.max_tokens;
 
     assert(r->score ? r->first_target >= 1 : r->stop.max_tokens >= 1);
+    assert(r->adapter >= -1 && (s->n_adapters == 0 || r->adapter < s->n_adapters));
     assert(r->sampling.n_logprobs >= 0 && r->sampling.n_logprobs <= REQUEST_MAX_ALTERNATIVES);
     if (r->n_tokens < 1)
         return status_fail_record(status, "empty", NULL, "there is no token to begin with");
@@ -224,6 +227,8 @@ struct sequence *scheduler_submit(struct scheduler *s, const struct request *req
     if (!check_request(s, request, status))
         return NULL;
     sequence = sequence_open(request, s->model->tokenizer);
+    if (s->n_adapters == 0)
+        sequence->adapter = -1;
     /* Without a target there is nothing to wait for: no step would ever end it. */
     sequence->done = request->score && request->first_target >= request->n_tokens;
     list_append(sequence->done ? &s->done : &s->waiting, sequence);
@@ -245,7 +250,7 @@ static void admit(struct scheduler *s)
         while (s->slot_taken[slot])
             slot++;
         if (!kv_cache_reserve_head(s->kv, slot, sequence_worst_case(sequence), sequence->tokens,
-                                   s->alone ? 0 : sequence_head(sequence)))
+                                   s->alone ? 0 : sequence_head(sequence), sequence->adapter))
             break;
         list_pop(&s->waiting);
         sequence->slot = slot;
@@ -263,7 +268,7 @@ static bool add_rows(struct scheduler *s, struct sequence *sequence, int n, stru
     if (!kv_cache_grow(s->kv, sequence->slot, sequence->n_cached + n, status))
         return false;
     s->segments[b->n_segments++] =
-        (struct segment){sequence->slot, b->n_rows, n, sequence->n_cached};
+        (struct segment){sequence->slot, b->n_rows, n, sequence->n_cached, sequence->adapter};
     for (int i = 0; i < n; i++) {
         const int position = sequence->n_cached++;
         const int row = b->n_rows++;

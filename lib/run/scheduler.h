@@ -8,7 +8,8 @@
  *
  * A head that several prompts share (the same first tokens, in whole blocks of 64) is computed by
  * the first of them and taken over by the others, also by later ones while the cache keeps it. Of a
- * text to score that is at most what comes before the row of its first target.
+ * text to score that is at most what comes before the row of its first target. Sequences share a
+ * batch whatever their adapters, a head only with the same one.
  *
  * What a sequence yields does not depend on n_slots, threads, or on what shares the batch or the
  * head.
@@ -21,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "model/adapter.h"
 #include "model/model.h"
 #include "run/sequence.h"
 
@@ -29,7 +31,10 @@ struct scheduler_options {
     int max_step_rows; /* 0: 512; raised to n_slots if less */
     size_t kv_tokens;  /* what the cache may hold at most; 0: see scheduler_open */
     int threads;       /* for sampling and log-probabilities; the model's own are its device's */
-    bool alone;        /* each sequence computes all of its tokens; for tests and bench */
+    struct adapter *const *adapters; /* [n_adapters] of the model, which requests name by index;
+                                        not ours, outlive the scheduler */
+    int n_adapters;
+    bool alone; /* each sequence computes all of its tokens; for tests and bench */
 };
 
 struct scheduler_stats {

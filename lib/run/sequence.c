@@ -21,6 +21,7 @@ struct sequence *sequence_open(const struct request *r, const struct tokenizer *
     s->stop = r->stop;
     s->score = r->score;
     s->first_target = r->first_target;
+    s->adapter = r->adapter;
     s->n_prompt = r->n_tokens;
     s->n_tokens = r->n_tokens;
     s->capacity = r->n_tokens + n_new;

@@ -23,6 +23,8 @@ struct request {
     int first_target; /* 1 <= first_target <= n_tokens: a token needs a predecessor; the last:
                          there is no target, and the sequence is done at once */
     bool ranks;       /* of a text to score: the targets' places, too */
+    int adapter;      /* of the scheduler's, by index; -1: the base alone, as for all where there
+                         are none */
     struct sampling sampling; /* generation only, as is: */
     struct stop_rules stop;
     void *owner; /* the caller's */
@@ -41,6 +43,7 @@ struct sequence {
     struct stop_rules stop;
     bool score;
     int first_target;
+    int adapter; /* -1: none */
 
     int32_t *tokens; /* ours: the prompt, then what was generated */
     int n_prompt;

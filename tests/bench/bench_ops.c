@@ -237,7 +237,7 @@ static void bench_attention(int n_sequences, int n, int cached)
     c.kv = kv_cache_open(bench.op, bench.device, 1, KV_HEADS, HEAD_DIM, n_sequences,
                          n_sequences * kv_cache_blocks(n + cached), &status);
     for (int i = 0; i < n_sequences; i++) {
-        segments[i] = (struct segment){i, i * n, n, cached};
+        segments[i] = (struct segment){i, i * n, n, cached, -1};
         op_need(kv_cache_reserve(c.kv, i, n + cached) &&
                     kv_cache_grow(c.kv, i, n + cached, &status),
                 "cache", &status);

@@ -221,7 +221,7 @@ static void step(struct text_run *run, const int n[N_TEXTS])
         if (n[i] == 0)
             continue;
         segments[batch.n_segments++] =
-            (struct segment){run->slot[i], batch.n_rows, n[i], run->done[i]};
+            (struct segment){run->slot[i], batch.n_rows, n[i], run->done[i], -1};
         batch.n_rows += n[i];
         q_end = pick(q_end, run->q[i], run->done[i], n[i], q_dim);
         k_end = pick(k_end, run->k[i], run->done[i], n[i], kv_dim);

@@ -96,7 +96,7 @@ static void several_give_the_same(const struct op_device *d, const float *alone,
 
     for (int i = 0; i < 3; i++) {
         y[i] = op_guarded(d, NULL, count);
-        calls[i] = (struct linear_call){y[i], m, bias};
+        calls[i] = (struct linear_call){.y = y[i], .matrix = m, .bias = bias};
     }
     d->op->linears(d->device, calls, 3, x, n);
     d->op->to_host(d->device, want, alone, count);
@@ -428,7 +428,7 @@ static void attention_case(const struct op_device *d, const struct attention_sha
     float *on_v = op_upload(d, v, (size_t)tokens * kv_dim);
     float *got = memory_zeroed(n * q_dim, sizeof(*got));
     double *want = memory_zeroed(n * q_dim, sizeof(*want));
-    const struct segment before = {1, 0, s->cached, 0}, now = {1, 0, s->n, s->cached};
+    const struct segment before = {1, 0, s->cached, 0, -1}, now = {1, 0, s->n, s->cached, -1};
     const struct batch first = {.n_rows = s->cached, .n_segments = 1, .segments = &before};
     const struct batch second = {.n_rows = s->n, .n_segments = 1, .segments = &now};
     struct status status = {0};

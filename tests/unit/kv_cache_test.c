@@ -117,7 +117,7 @@ static void a_window_bounds_what_a_slot_holds(void **state)
     (void)state;
     kv_cache_set_window(kv, WINDOW, STEP);
     for (int round = 0; round < 2; round++) {
-        assert_true(kv_cache_reserve_head(kv, 0, TOKENS, head, HEAD));
+        assert_true(kv_cache_reserve_head(kv, 0, TOKENS, head, HEAD, -1));
         assert_true(kv_cache_reserve(kv, 1, TOKENS));
         assert_true(kv_cache_reserve(kv, 2, 64)); /* the second has no head */
         assert_int_equal(kv->n_reserved, kv->max_blocks);
@@ -146,7 +146,7 @@ static void keeps_keys_and_values_where_the_layout_says(void **state)
 {
     enum { TOKENS = 70, DIM = 20, HEADS = 3, PADDED = 32, LAYER = 1 };
     static float k[TOKENS * HEADS * DIM], v[TOKENS * HEADS * DIM];
-    const struct segment segment = {1, 0, TOKENS, 0};
+    const struct segment segment = {1, 0, TOKENS, 0, -1};
     const struct batch batch = {.n_rows = TOKENS, .n_segments = 1, .segments = &segment};
     struct kv_cache *kv = open_cache(2, 2);
 

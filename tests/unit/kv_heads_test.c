@@ -53,11 +53,11 @@ static void a_head_is_computed_once_and_counted_once(void **state)
     (void)state;
     fill_tokens(a, 200, 1, 150, 1);
     fill_tokens(b, 200, 1, 150, 2);
-    assert_true(kv_cache_reserve_head(kv, 0, 200, a, 199));
+    assert_true(kv_cache_reserve_head(kv, 0, 200, a, 199, -1));
     assert_int_equal(kv->n_reserved, 4);
     assert_int_equal(kv_cache_catch_up(kv, 0), 0);
     grow(kv, 0, 200);
-    assert_true(kv_cache_reserve_head(kv, 1, 300, b, 199));
+    assert_true(kv_cache_reserve_head(kv, 1, 300, b, 199, -1));
     assert_int_equal(kv->n_reserved, 7); /* 5 blocks, of which the first slot holds 2 */
     assert_int_equal(kv_cache_catch_up(kv, 1), 128);
     grow(kv, 1, 300);
@@ -72,7 +72,7 @@ static void a_head_is_computed_once_and_counted_once(void **state)
     assert_int_equal(kv->n_reserved, 0);
     assert_int_equal(kv->n_kept, 4);
     /* and is there when both are gone */
-    assert_true(kv_cache_reserve_head(kv, 2, 130, a, 129));
+    assert_true(kv_cache_reserve_head(kv, 2, 130, a, 129, -1));
     assert_int_equal(kv_cache_catch_up(kv, 2), 128);
     assert_int_equal(kv->n_allocated, 7);
     kv_cache_close(kv);
@@ -85,18 +85,41 @@ static void all_tokens_must_be_the_same(void **state)
 
     (void)state;
     fill_tokens(tokens, 192, 1, 192, 0);
-    assert_true(kv_cache_reserve_head(kv, 0, 192, tokens, 192));
+    assert_true(kv_cache_reserve_head(kv, 0, 192, tokens, 192, -1));
     grow(kv, 0, 192);
     for (int i = 0; i < 192; i += 7) {
         tokens[i]++;
-        assert_true(kv_cache_reserve_head(kv, 1, 192, tokens, 192));
+        assert_true(kv_cache_reserve_head(kv, 1, 192, tokens, 192, -1));
         assert_int_equal(kv_cache_catch_up(kv, 1), i / 64 * 64);
         kv_cache_free_slot(kv, 1); /* nothing was computed, so nothing is kept */
         assert_int_equal(kv->n_kept, 0);
         tokens[i]--;
     }
-    assert_true(kv_cache_reserve_head(kv, 1, 192, tokens, 127)); /* whole blocks alone */
+    assert_true(kv_cache_reserve_head(kv, 1, 192, tokens, 127, -1)); /* whole blocks alone */
     assert_int_equal(kv_cache_catch_up(kv, 1), 64);
+    kv_cache_close(kv);
+}
+
+/* Another adapter makes other keys of the same tokens. */
+static void only_the_same_adapter_shares(void **state)
+{
+    static const int adapters[] = {0, 1, -1, 0, -1, 1, 2};
+    struct kv_cache *kv = open_cache(&backend_cpu, 7, 30);
+    int32_t tokens[192];
+
+    (void)state;
+    fill_tokens(tokens, 192, 1, 192, 0);
+    for (int i = 0; i < 7; i++) {
+        assert_true(kv_cache_reserve_head(kv, i, 192, tokens, 192, adapters[i]));
+        assert_int_equal(kv_cache_catch_up(kv, i), i >= 3 && i < 6 ? 192 : 0);
+        grow(kv, i, 192);
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(block_of(kv, 0, i), block_of(kv, 3, i));
+        assert_int_equal(block_of(kv, 1, i), block_of(kv, 5, i));
+        assert_int_equal(block_of(kv, 2, i), block_of(kv, 4, i));
+    }
+    assert_int_equal(kv->n_reserved, 4 * 3);
     kv_cache_close(kv);
 }
 
@@ -112,12 +135,12 @@ static void what_is_before_a_block_counts(void **state)
         for (int i = 0; i < 192; i++)
             tokens[i] = i < 64 ? first[slot] : 3; /* a head of three equal blocks, too */
         if (slot == 4) {
-            assert_true(kv_cache_reserve_head(kv, slot, 192, tokens, 128));
+            assert_true(kv_cache_reserve_head(kv, slot, 192, tokens, 128, -1));
             assert_int_equal(kv_cache_catch_up(kv, slot), 0);
             grow(kv, slot, 128);
             kv_cache_free_slot(kv, slot);
         }
-        assert_true(kv_cache_reserve_head(kv, slot, 192, tokens, 192));
+        assert_true(kv_cache_reserve_head(kv, slot, 192, tokens, 192, -1));
         assert_int_equal(kv_cache_catch_up(kv, slot), caught[slot]);
         grow(kv, slot, 192);
     }
@@ -139,7 +162,7 @@ static void the_others_wait_for_the_one_who_computes(void **state)
     (void)state;
     fill_tokens(tokens, 256, 1, 256, 0);
     for (int slot = 0; slot < 3; slot++)
-        assert_true(kv_cache_reserve_head(kv, slot, 256, tokens, 255));
+        assert_true(kv_cache_reserve_head(kv, slot, 256, tokens, 255, -1));
     assert_int_equal(kv->n_reserved, 3 + 3);
     assert_int_equal(kv_cache_catch_up(kv, 0), 0);
     grow(kv, 0, 100);
@@ -169,12 +192,12 @@ static void what_is_kept_makes_room_the_last_used_last(void **state)
     (void)state;
     for (int i = 0; i < 3; i++) {
         fill_tokens(tokens[i], 128, i, 128, 0);
-        assert_true(kv_cache_reserve_head(kv, 0, 128, tokens[i], 128));
+        assert_true(kv_cache_reserve_head(kv, 0, 128, tokens[i], 128, -1));
         grow(kv, 0, 128);
         kv_cache_free_slot(kv, 0);
     }
     assert_int_equal(kv->n_kept, 6);
-    assert_true(kv_cache_reserve_head(kv, 0, 128, tokens[0], 128)); /* used again */
+    assert_true(kv_cache_reserve_head(kv, 0, 128, tokens[0], 128, -1)); /* used again */
     kv_cache_free_slot(kv, 0);
     assert_true(kv_cache_reserve(kv, 0, 64 * 3)); /* takes all of kind 1, and the end of kind 2 */
     grow(kv, 0, 64 * 3);
@@ -182,7 +205,7 @@ static void what_is_kept_makes_room_the_last_used_last(void **state)
     for (int i = 0; i < 3; i++) {
         static const int left[3] = {128, 0, 64};
 
-        assert_true(kv_cache_reserve_head(kv, 0, 128, tokens[i], 128));
+        assert_true(kv_cache_reserve_head(kv, 0, 128, tokens[i], 128, -1));
         assert_int_equal(kv_cache_catch_up(kv, 0), left[i]);
         kv_cache_free_slot(kv, 0);
     }
@@ -202,7 +225,7 @@ static void keeps_no_more_than_its_share_while_memory_could_grow(void **state)
     (void)state;
     for (int i = 0; i < 500; i++) {
         fill_tokens(tokens, 128, i, 128, 0);
-        assert_true(kv_cache_reserve_head(kv, 0, 129, tokens, 128));
+        assert_true(kv_cache_reserve_head(kv, 0, 129, tokens, 128, -1));
         grow(kv, 0, 129);
         kv_cache_free_slot(kv, 0);
     }
@@ -245,7 +268,7 @@ static void begin(struct walk *w, int slot)
 
     /* three kinds, which share some of their blocks and part anywhere */
     fill_tokens(w->tokens[slot], n, draw(w, 3), draw(w, n + 1), draw(w, 4));
-    if (!kv_cache_reserve_head(w->kv, slot, n, w->tokens[slot], head))
+    if (!kv_cache_reserve_head(w->kv, slot, n, w->tokens[slot], head, -1))
         return;
     w->n_tokens[slot] = n;
     w->n_head[slot] = head;
@@ -350,7 +373,7 @@ static void memory_that_is_not_there_is_an_error_and_no_more(void **state)
     n_allocations_left = 2;
     kv = open_cache(&poor, 2, 20);
     fill_tokens(tokens, 256, 1, 256, 0);
-    assert_true(kv_cache_reserve_head(kv, 0, 256, tokens, 255));
+    assert_true(kv_cache_reserve_head(kv, 0, 256, tokens, 255, -1));
     assert_false(kv_cache_grow(kv, 0, 256, &status));
     assert_int_equal(status.code, STATUS_MEMORY);
     assert_non_null(strstr(status.message, "KV cache, block 3 of 20"));
@@ -382,6 +405,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_head_is_computed_once_and_counted_once),
         cmocka_unit_test(all_tokens_must_be_the_same),
+        cmocka_unit_test(only_the_same_adapter_shares),
         cmocka_unit_test(what_is_before_a_block_counts),
         cmocka_unit_test(the_others_wait_for_the_one_who_computes),
         cmocka_unit_test(what_is_kept_makes_room_the_last_used_last),
