@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "cli/common_options.h"
-#include "cli/model_path.h"
+#include "cli/model_choice.h"
 #include "cli/process.h"
 #include "cli/share_path.h"
 #include "run/engine.h"
@@ -50,6 +50,7 @@ static const struct cli_option options[] = {
     COMMON_SEED_ROW(args),
     {.kind = CLI_HEADING, .help = "Model"},
     COMMON_MODEL_ROW(args, "the demo model smollm2"),
+    COMMON_ADAPTER_ROW(args),
     COMMON_THREADS_ROW(args),
     COMMON_BATCH_ROW(args),
     COMMON_RECORD_OPTIONS(args),
@@ -102,12 +103,16 @@ static void stats(void *self, struct buf *members)
 
 static bool open_all(struct status *status)
 {
-    struct buf path = {0}, model = {0};
+    struct model_choice choice = {0};
+    struct buf path = {0}, notes = {0};
 
     if (share_path_recipe(recipe_option, &path, status) &&
         recipe_read(&recipe, path.data, status) &&
-        model_path_resolve(args.model, "smollm2", args.quiet, &model, status) &&
-        engine_open(&engine, model.data, "cpu", args.threads, status)) {
+        model_choice_make(&choice, args.model, "smollm2", &args.adapters, args.quiet, status) &&
+        engine_open(&engine, choice.model.data, "cpu", args.threads, status) &&
+        engine_open_adapters(&engine, choice.adapter_names, choice.adapter_paths, choice.n_adapters,
+                             status)) {
+        wanted.adapters = &engine.adapters;
         wanted.recipe = &recipe;
         wanted.seed = args.seed;
         wanted.stops = stops.items;
@@ -121,8 +126,13 @@ static bool open_all(struct status *status)
         fprintf(stderr, "%s: %s on %s, weights %s, tokenizer %s, recipe %s\n", tool.name,
                 engine.model->name, engine.backend->describe(engine.device),
                 engine.model->weights_source.data, engine_tokenizer(&engine), recipe_option);
+    if (generator && !args.quiet) {
+        adapter_set_describe(&engine.adapters, tool.name, args.verbose, &notes);
+        fputs(buf_text(&notes).ptr, stderr);
+    }
     buf_release(&path);
-    buf_release(&model);
+    buf_release(&notes);
+    model_choice_release(&choice);
     return generator != NULL;
 }
 

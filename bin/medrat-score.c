@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/common_options.h"
+#include "cli/model_choice.h"
 #include "cli/model_path.h"
 #include "cli/process.h"
 #include "cli/run_stats.h"
@@ -53,6 +54,7 @@ static const struct cli_option options[] = {
      NULL, NULL, NULL},
     {.kind = CLI_HEADING, .help = "Model"},
     COMMON_MODEL_ROW(args, "the demo model smollm2"),
+    COMMON_ADAPTER_ROW(args),
     {"verify", 0, CLI_FLAG, &verify, 0, 0, NULL,
      "hold the files of the model, and of operands, against what was published, and end", NULL,
      NULL, NULL},
@@ -218,11 +220,15 @@ static bool set_truncate(struct status *status)
 
 static bool open_all(struct status *status)
 {
-    struct buf path = {0};
+    struct model_choice choice = {0};
+    struct buf notes = {0};
 
     if (set_truncate(status) && score_report_check(&report, status) &&
-        model_path_resolve(args.model, "smollm2", args.quiet, &path, status) &&
-        engine_open(&engine, path.data, "cpu", args.threads, status)) {
+        model_choice_make(&choice, args.model, "smollm2", &args.adapters, args.quiet, status) &&
+        engine_open(&engine, choice.model.data, "cpu", args.threads, status) &&
+        engine_open_adapters(&engine, choice.adapter_names, choice.adapter_paths, choice.n_adapters,
+                             status)) {
+        wanted.adapters = &engine.adapters;
         wanted.batch = args.batch;
         wanted.threads = engine.threads;
         scorer = scorer_open(engine.model, &wanted, status);
@@ -232,7 +238,12 @@ static bool open_all(struct status *status)
         fprintf(stderr, "%s: %s on %s, weights %s, tokenizer %s\n", tool.name, engine.model->name,
                 engine.backend->describe(engine.device), engine.model->weights_source.data,
                 engine_tokenizer(&engine));
-    buf_release(&path);
+    if (scorer && !args.quiet) {
+        adapter_set_describe(&engine.adapters, tool.name, args.verbose, &notes);
+        fputs(buf_text(&notes).ptr, stderr);
+    }
+    buf_release(&notes);
+    model_choice_release(&choice);
     return scorer != NULL;
 }
 

@@ -37,7 +37,8 @@ struct common_args {
     bool quiet, verbose;
     const char *query;
     const char *model;
-    int threads; /* 0: as many as the machine gives */
+    struct cli_strings adapters; /* as model_choice_make takes them */
+    int threads;                 /* 0: as many as the machine gives */
     int batch;
     uint64_t seed;
 };
@@ -60,6 +61,15 @@ cli_parse_function common_options_expect;           /* N or FILE into struct com
         .argument = "PATH", .fallback = preset,                                                    \
         .help = "the model: a folder, a file, ORG/NAME in the local Hugging Face cache, or the "   \
                 "name of an installed model"                                                       \
+    }
+
+#define COMMON_ADAPTER_ROW(args)                                                                   \
+    {                                                                                              \
+        .name = "adapter", .kind = CLI_STRINGS, .value = &(args).adapters,                         \
+        .argument = "[NAME=]DIR",                                                                  \
+        .help = "a LoRA adapter for the model; may be repeated, and a record's 'adapter' names "   \
+                "one of them or is null; without it the first",                                    \
+        .fallback = "none"                                                                         \
     }
 
 #define COMMON_THREADS_ROW(args)                                                                   \

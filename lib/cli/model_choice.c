@@ -157,20 +157,21 @@ static void add(struct model_choice *choice, struct text name, const char *path)
 static bool take_adapter(struct model_choice *choice, bool quiet, struct status *status)
 {
     struct peft_config config;
-    struct buf path = {0};
+    struct buf path = {0}, base = {0};
     bool ok;
 
     add(choice, model_name_of(choice->model.data), choice->model.data);
     buf_printf(&path, "%s/" PEFT_CONFIG_FILE, choice->model.data);
     ok = peft_config_read(&config, path.data, status);
     if (ok) {
-        ok = find_base(&config, &choice->model, status) || status_context(status, "%s", path.data);
-        if (ok && !quiet)
-            fprintf(stderr, "medrat: adapter '%s', made for '%s', on the model %s\n",
-                    choice->adapter_names[0], json_file_shown(config.base_model),
-                    choice->model.data);
+        ok = find_base(&config, &base, status) || status_context(status, "%s", path.data);
         peft_config_release(&config);
     }
+    ok = ok && model_path_resolve(base.data, NULL, true, &choice->model, status);
+    if (ok && !quiet)
+        fprintf(stderr, "medrat: adapter '%s': its base model is %s\n", choice->adapter_names[0],
+                choice->model.data);
+    buf_release(&base);
     buf_release(&path);
     return ok;
 }

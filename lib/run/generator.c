@@ -13,6 +13,7 @@ struct generation {
     void *owner;
     bool by_recipe;   /* the recipe wrote the prompt and reads the text */
     size_t truncated; /* prompt tokens that were cut */
+    int adapter;      /* of the set; ADAPTER_NONE */
     int n_running;
     struct sequence *samples[]; /* [n_samples]; ours */
 };
@@ -89,8 +90,13 @@ struct generator *generator_open(const struct model *model, const struct generat
                                  struct status *status)
 {
     struct generator *g = memory_zeroed(1, sizeof(*g));
-    const struct scheduler_options scheduling = {.n_slots = options->batch,
-                                                 .threads = options->threads};
+    const struct adapter_set *set = options->adapters;
+    const struct scheduler_options scheduling = {
+        .n_slots = options->batch,
+        .threads = options->threads,
+        .adapters = set ? set->adapters : NULL,
+        .n_adapters = set ? set->n : 0,
+    };
 
     g->model = model;
     g->options = *options;
@@ -152,6 +158,7 @@ static bool submit(struct generation *gen, int sample, uint64_t record_key, stru
                  .n_strings = (int)o->n_stops,
                  .max_tokens = o->max_tokens,
                  .n_rationales = count ? o->recipe->n : 0},
+        .adapter = gen->adapter,
         .owner = gen,
     };
 
@@ -167,14 +174,17 @@ struct generation *generator_begin(struct generator *g, const struct record *rec
     const size_t n = (size_t)g->options.n_samples;
     struct generation *gen;
     size_t truncated;
+    int adapter;
 
-    if (!prompt_make(&g->prompt, record, &g->tokens, &truncated, status))
+    if (!adapter_set_choose(g->options.adapters, record, &adapter, status) ||
+        !prompt_make(&g->prompt, record, &g->tokens, &truncated, status))
         return NULL;
     gen = memory_zeroed(1, sizeof(*gen) + n * sizeof(gen->samples[0]));
     gen->generator = g;
     gen->owner = owner;
     gen->by_recipe = by_recipe(record);
     gen->truncated = truncated;
+    gen->adapter = adapter;
     for (int i = 0; i < (int)n; i++) {
         if (!submit(gen, i, record->key, status)) {
             generator_free(gen);
@@ -318,7 +328,7 @@ static void write_sample(const struct generation *gen, const struct sequence *s,
     json_write_name(out, "truncated");
     json_write_uint(out, gen->truncated);
     json_write_name(out, "model");
-    json_write_string(out, text_of(g->model->name));
+    adapter_set_write_name(g->options.adapters, g->model, gen->adapter, out);
     if (s->alternatives)
         write_logprobs(g, s, out);
     buf_append_char(out, '}');

@@ -12,6 +12,7 @@
 #include "formats/recipe.h"
 #include "formats/record.h"
 #include "model/model.h"
+#include "run/adapter_set.h"
 #include "run/sampler.h"
 #include "text/prompt.h"
 
@@ -28,8 +29,9 @@ struct generator_options {
     uint64_t seed;
     size_t max_length; /* tokens of a prompt, as asked for; 0: the recipe's, or the context */
     enum truncate truncate;
-    int batch;   /* sequences at a time */
-    int threads; /* >= 1 */
+    const struct adapter_set *adapters; /* not ours, as recipe; NULL: none */
+    int batch;                          /* sequences at a time */
+    int threads;                        /* >= 1 */
 };
 
 #define GENERATOR_OPTIONS_INIT                                                                     \
@@ -52,7 +54,7 @@ void generator_close(struct generator *generator); /* NULL allowed; after all ge
 const char *const *generator_makes(const struct generator *generator, size_t *n);
 
 /* Takes a record in; owner is the caller's, see generator_owner. NULL and STATUS_INPUT when the
- * record cannot be done, as prompt_make and scheduler_submit say. */
+ * record cannot be done, as adapter_set_choose, prompt_make and scheduler_submit say. */
 struct generation *generator_begin(struct generator *generator, const struct record *record,
                                    void *owner, struct status *status) MUST_CHECK;
 

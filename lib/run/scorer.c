@@ -38,6 +38,7 @@ struct scoring {
     struct scorer *scorer;
     struct scoring *next; /* in the list of done ones */
     void *owner;
+    int adapter;              /* of the main leg; ADAPTER_NONE */
     struct score_input input; /* ours */
     struct work works[SCORER_LEGS];
 };
@@ -83,8 +84,13 @@ static bool check_windows(const struct scorer *s, struct status *status)
 
 static bool open_legs(struct scorer *s, struct status *status)
 {
-    const struct scheduler_options scheduling = {.n_slots = s->options.batch,
-                                                 .threads = s->options.threads};
+    const struct adapter_set *set = s->options.adapters;
+    const struct scheduler_options scheduling = {
+        .n_slots = s->options.batch,
+        .threads = s->options.threads,
+        .adapters = set ? set->adapters : NULL,
+        .n_adapters = set ? set->n : 0,
+    };
 
     s->n_legs = s->options.compare ? SCORER_LEGS : 1;
     for (int leg = 0; leg < s->n_legs; leg++) {
@@ -195,6 +201,7 @@ static bool submit(struct pass *pass, struct status *status)
         .score = true,
         .first_target = (int)(window->first - skipped),
         .ranks = scoring->works[pass->leg].ranks != NULL,
+        .adapter = pass->leg == SCORER_MAIN ? scoring->adapter : ADAPTER_NONE,
         .owner = pass,
     };
 
@@ -343,7 +350,8 @@ struct scoring *scorer_begin(struct scorer *s, const struct record *record, void
 
     scoring->scorer = s;
     scoring->owner = owner;
-    ok = score_input_make(&s->input_options, record, &scoring->input, status);
+    ok = adapter_set_choose(s->options.adapters, record, &scoring->adapter, status) &&
+         score_input_make(&s->input_options, record, &scoring->input, status);
     for (int leg = 0; ok && leg < s->n_legs; leg++)
         ok = begin_work(scoring, (enum scorer_leg)leg, status);
     if (!ok) {

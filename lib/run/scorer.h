@@ -17,24 +17,26 @@
 #include "base/status.h"
 #include "formats/record.h"
 #include "model/model.h"
+#include "run/adapter_set.h"
 #include "run/score_result.h"
 #include "text/prompt.h"
 
 enum scorer_leg {
-    SCORER_MAIN, /* `score` */
-    SCORER_BASE, /* `score_base`, with compare alone */
+    SCORER_MAIN, /* `score`: by the adapter that the record has */
+    SCORER_BASE, /* `score_base`, with compare alone: by none */
     SCORER_LEGS
 };
 
 struct scorer_options {
     bool completion_only;
-    bool tokens;            /* `ids`, `logprobs` and `ranks` of the targets, too */
-    bool compare;           /* both legs */
-    size_t max_length;      /* tokens at a time, specials included; 0: the context */
-    enum truncate truncate; /* which end of a longer text is kept, ... */
-    size_t stride;          /* ... or not 0: all of it, in windows so far apart */
-    int batch;              /* sequences at a time */
-    int threads;            /* >= 1 */
+    bool tokens;                        /* `ids`, `logprobs` and `ranks` of the targets, too */
+    bool compare;                       /* both legs */
+    size_t max_length;                  /* tokens at a time, specials included; 0: the context */
+    enum truncate truncate;             /* which end of a longer text is kept, ... */
+    size_t stride;                      /* ... or not 0: all of it, in windows so far apart */
+    const struct adapter_set *adapters; /* not ours, outlives the scorer; NULL: none */
+    int batch;                          /* sequences at a time */
+    int threads;                        /* >= 1 */
 };
 
 struct scorer;
