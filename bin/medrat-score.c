@@ -34,12 +34,14 @@ static const struct cli_option options[] = {
      "tokens of a text at most; the rest is cut and counted", NULL, NULL, NULL},
     {"truncate", 0, CLI_CHOICE, &truncate_option, 0, 0, "HOW",
      "what stays of a text that is too long; error: the record fails; window: all of it, in "
-     "windows "
-     "of --max-length",
+     "windows of --max-length",
      NULL, truncate_choices, NULL},
     {"stride", 0, CLI_SIZE, &stride, 1, 1 << 30, "N",
      "with --truncate window: tokens from the beginning of a window to that of the next",
      "half of --max-length", NULL, NULL},
+    {"compare", 0, CLI_FLAG, &wanted.compare, 0, 0, NULL,
+     "score each text twice, by its adapter and by the model alone: 'score' and 'score_base'", NULL,
+     NULL, NULL},
     {"tokens", 0, CLI_FLAG, &wanted.tokens, 0, 0, NULL,
      "list ids, log-probabilities and ranks of the tokens, too", NULL, NULL, NULL},
     {.kind = CLI_HEADING, .help = "The whole run"},
@@ -218,6 +220,13 @@ static bool set_truncate(struct status *status)
     return true;
 }
 
+static bool check_compare(const struct model_choice *choice, struct status *status)
+{
+    if (wanted.compare && choice->n_adapters == 0)
+        return status_fail(status, STATUS_USAGE, "option '--compare' needs an adapter (--adapter)");
+    return true;
+}
+
 static bool open_all(struct status *status)
 {
     struct model_choice choice = {0};
@@ -225,6 +234,7 @@ static bool open_all(struct status *status)
 
     if (set_truncate(status) && score_report_check(&report, status) &&
         model_choice_make(&choice, args.model, "smollm2", &args.adapters, args.quiet, status) &&
+        check_compare(&choice, status) &&
         engine_open(&engine, choice.model.data, "cpu", args.threads, status) &&
         engine_open_adapters(&engine, choice.adapter_names, choice.adapter_paths, choice.n_adapters,
                              status)) {
@@ -249,11 +259,10 @@ static bool open_all(struct status *status)
 
 int main(int argc, char **argv)
 {
-    static const char *const makes[] = {"score"};
+    static const char *const makes[] = {"score", "score_base"};
     struct stream_tool stream_tool = {
         .name = tool.name,
         .makes = makes,
-        .n_makes = 1,
         .begin = begin,
         .step = step,
         .release = release,
@@ -275,6 +284,7 @@ int main(int argc, char **argv)
     if (!open_all(&status))
         cli_die(&tool, &status);
     stream_tool.self = scorer;
+    stream_tool.n_makes = wanted.compare ? 2 : 1;
     stream_tool.window = 4 * (size_t)args.batch;
     return stream_run(&stream, &stream_tool);
 }

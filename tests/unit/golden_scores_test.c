@@ -103,17 +103,36 @@ static void compare_parts(const json_t *row, const struct score_result *r, struc
     free(nll);
 }
 
-static void compare_text(struct scorer *s, const json_t *row, struct compared *c)
+/* With --completion-only the completion is all there is, and the same to the last bit. */
+static void compare_completion(struct scorer *s, const char *line, const struct score_result *whole)
+{
+    struct scoring *scoring = score(s, line);
+    const struct score_result *r = scorer_result(scoring, SCORER_MAIN);
+
+    for (int i = 0; i < SCORE_REGIONS; i++) {
+        assert_int_equal(r->tokens[i], i == SCORE_COMPLETION ? whole->tokens[i] : 0);
+        assert_true(r->nll[i] == (i == SCORE_COMPLETION ? whole->nll[i] : 0));
+    }
+    scorer_free(scoring);
+}
+
+static void compare_text(struct scorer *s, struct scorer *completion, const json_t *row,
+                         struct compared *c)
 {
     const int32_t number = integer(row, "row");
     struct buf line = {0};
     struct scoring *scoring;
+    const struct score_result *r;
 
     text_line(&number, 1, &line);
     scoring = score(s, line.data);
-    compare_parts(row, scorer_result(scoring, SCORER_MAIN), c);
+    r = scorer_result(scoring, SCORER_MAIN);
+    compare_parts(row, r, c);
     if (json_object_get(row, "token_nll")) {
         json_t *object = written(scoring);
+
+        if (r->tokens[SCORE_COMPLETION] > 0)
+            compare_completion(completion, line.data, r);
 
         compare_tokens(row, json_object_get(object, "score"), c);
         compare_ranks(row, json_object_get(object, "score"), c);
@@ -188,7 +207,7 @@ static void scores_agree(const char *kernels, int n_texts)
     struct golden_device d;
     struct status status = {0};
     struct model *model;
-    struct scorer *s;
+    struct scorer *s, *completion;
     json_t *row;
     size_t i;
 
@@ -198,6 +217,8 @@ static void scores_agree(const char *kernels, int n_texts)
     model = model_open(model_path, d.backend, d.device, &status);
     golden_need(model != NULL, model_path, &status);
     s = open_scorer(model, (struct scorer_options){.tokens = true, .max_length = 1024});
+    completion =
+        open_scorer(model, (struct scorer_options){.completion_only = true, .max_length = 1024});
     json_array_foreach(rows, i, row)
     {
         const char *kind = json_string_value(json_object_get(row, "kind"));
@@ -207,9 +228,10 @@ static void scores_agree(const char *kernels, int n_texts)
         else if (strcmp(kind, "continuation") == 0)
             compare_continuation(s, row, &c);
         else if (c.n_texts < n_texts)
-            compare_text(s, row, &c);
+            compare_text(s, completion, row, &c);
     }
     report(&c);
+    scorer_close(completion);
     scorer_close(s);
     model_close(model);
     golden_device_close(&d);
