@@ -97,6 +97,10 @@ models:
 bench: all $(BENCHES)
 	$(Q)MEDRAT_BIN=$(BUILD)/bin MEDRAT_BENCH=$(BUILD)/tests/bench tests/bench/run.sh
 
+## card      the model card's evaluation: make card MODEL=ORG/NAME ADAPTER=DIR DATA=FILE.jsonl
+card: all
+	$(Q)MEDRAT_BIN=$(BUILD)/bin .make/card.sh '$(MODEL)' '$(ADAPTER)' '$(DATA)' build/card
+
 ## peers     fetch and build what bench compares with, into build/peers (some 5 GB, 20 minutes)
 peers:
 	$(Q)tests/bench/fetch_peers.sh
@@ -200,6 +204,6 @@ $(BUILD)/tests/golden/make_%: $(BUILD)/tests/golden/make_%.o $(GOLDEN) $(LIB)
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-.PHONY: all lib demo check threaded tests deps models bench peers fuzz fuzzers coverage golden install uninstall format clean help
+.PHONY: all lib demo check threaded tests deps models bench card peers fuzz fuzzers coverage golden install uninstall format clean help
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)

@@ -103,7 +103,7 @@ void tiny_write_variants(const char *dir);
 void tiny_write_berts(const char *dir);
 
 /* tiny_adapters.c: LoRA adapters as PEFT saves them, folders below `dir`: for mistral-*
- * `attention`, `least`, `suffixes`, `regex`, `all-linear` and `head`; for llama-f32 `old`,
+ * `attention`, `least`, `suffixes`, `regex`, `all-linear` and `head`, and `shards`; for llama-f32 `old`,
  * `layers`, `layers-pattern`, `patterns` and `head-tied`; for llama-*.gguf `gguf`. Each moves the
  * losses by tenths of a nat. */
 void tiny_write_adapters(const char *dir);

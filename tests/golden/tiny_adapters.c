@@ -36,6 +36,7 @@ struct part {
 static const struct tiny_shape mistral = {76, 2, 6, 2, 32, 150, 307, 0};
 static const struct tiny_shape llama = {64, 3, 4, 4, 16, 112, 259, 0};
 static const struct tiny_shape gguf = {96, 2, 6, 2, 32, 160, 0, 0};
+static const struct tiny_shape shards = {72, 3, 6, 2, 24, 96, 311, 0};
 static const struct tiny_shape smollm2 = {576, 30, 9, 3, 64, 1536, 49152, 0};
 
 #define LORA "\"peft_type\": \"LORA\""
@@ -153,6 +154,7 @@ static const struct tiny_adapter {
      "{" LORA ", \"r\": 16, \"lora_alpha\": 32, "
      "\"target_modules\": [\"q_proj\", \"k_proj\", \"v_proj\", \"o_proj\", \"down_proj\"]}",
      {{EVERY, ATTENTION | DOWN, 16}}},
+    {"shards", &shards, TINY_F32, 0.3, newest, {{EVERY, ATTENTION, 16}}},
     /* the card's ranks and scale */
     {"smollm2-attention",
      &smollm2,
