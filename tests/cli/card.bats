@@ -100,3 +100,30 @@ card() {
     run -66 --separate-stderr card "$model" "$work/none" "$work/texts"
     [ ! -e "$work/out/summary.json" ]
 }
+
+@test "200 real texts have the figures that transformers gives" {
+    need_models
+    need_data
+    # golden rows: tokens and losses of the three regions, by text
+    grep '"kind":"text"' "$root/tests/golden/smollm2_scores.jsonl" >"$work/golden"
+    [ "$(wc -l <"$work/golden")" = 200 ]
+    jq -s 'map(. + {n: (.tokens | add), loss: ((.nll | add) / (.tokens | add))}) as $r
+        | (($r | map(.loss * .n_tokens) | add) / ($r | map(.n_tokens) | add)) as $average
+        | ($r | map(.loss) | add / length) as $mean
+        | def part($i): ($r | map(.nll[$i]) | add) / ($r | map(.tokens[$i]) | add);
+        {average_loss: $average, perplexity: ($average | exp),
+         loss_std: ($r | map(.loss - $mean | . * .) | add / length | sqrt),
+         token_loss: (($r | map(.nll | add) | add) / ($r | map(.n) | add)),
+         bits_per_byte: (($r | map(.nll | add) | add) / (2 | log) / ($r | map(.bytes | add) | add)),
+         template: part(0), query: part(1), completion: part(2)}' "$work/golden" >"$work/wanted"
+    head -n 200 "$MEDRAT_DATA/rationales/val.jsonl" >"$work/texts"
+    medrat-score -q -m smollm2 --summary "$work/summary" "$work/texts" >/dev/null
+    # what products of 16-bit numbers round away, else what float sums do
+    jq -e --slurpfile w "$work/wanted" '
+        (if .medrat.options.kernels | test("vnni|madd") then 2e-3 else 1e-4 end) as $error
+        | (.baseline_model + .medrat.baseline_model
+           + (.medrat.baseline_model.regions | map_values(.token_loss))) as $got
+        | $w[0] | to_entries[] | select($got[.key] / .value - 1 | fabs > $error) | .key' "$work/summary" >"$work/off" || [ $? = 4 ]
+    cat "$work/off"
+    [ ! -s "$work/off" ]
+}
