@@ -65,10 +65,9 @@ cli_parse_function common_options_expect;           /* N or FILE into struct com
 
 #define COMMON_ADAPTER_ROW(args)                                                                   \
     {                                                                                              \
-        .name = "adapter", .kind = CLI_STRINGS, .value = &(args).adapters,                         \
-        .argument = "[NAME=]DIR",                                                                  \
-        .help = "a LoRA adapter for the model; may be repeated, and a record's 'adapter' names "   \
-                "one of them or is null; without it the first",                                    \
+        .name = "adapter", .kind = CLI_STRINGS, .value = &(args).adapters, .argument = "DIR",      \
+        .help = "a LoRA adapter's folder, or NAME=DIR; may be repeated; a record's 'adapter' "     \
+                "names one, or is null; without it the first",                                     \
         .fallback = "none"                                                                         \
     }
 
