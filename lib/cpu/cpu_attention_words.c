@@ -138,8 +138,11 @@ static void multiply_keys(const struct attention_item *item, int row, int n,
 
     for (int t = item->seen[row].first / width * width; t < end; t += width) {
         const struct word_panels keys = {part->keys + (size_t)t * pairs,
-                                         part->key_scales + (size_t)t * groups, pairs * PANEL_ROWS,
-                                         groups * PANEL_ROWS};
+                                         part->key_scales + (size_t)t * groups,
+                                         pairs * PANEL_ROWS,
+                                         groups * PANEL_ROWS,
+                                         NULL,
+                                         0};
 
         words->tile(item->scores + t, KV_BLOCK_TOKENS, width, &q, n, &keys, job->dim, false);
     }
@@ -184,7 +187,8 @@ static void add_values(const struct attention_item *item, int row, int n, const 
 
     values += first * PANEL_ROWS;
     for (size_t c = 0; c < padded; c += width) {
-        const struct word_panels panels = {values + c / PANEL_ROWS * panel, ones, panel, 0};
+        const struct word_panels panels = {
+            values + c / PANEL_ROWS * panel, ones, panel, 0, NULL, 0};
 
         words->tile(item->sums + (size_t)row * padded + c, padded,
                     (int)(padded - c < width ? padded - c : width), &weights, n, &panels,

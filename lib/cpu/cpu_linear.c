@@ -103,10 +103,10 @@ size_t cpu_linear_scratch(const struct cpu_kernels *kernels, size_t cols)
     return larger(larger(words, measured), added);
 }
 
-/* Bytes of a panel that are wanted soon. */
+/* What is wanted soon: weights, then their scales. */
 struct ahead {
-    const uint8_t *at;
-    size_t size;
+    const uint8_t *at, *scales;
+    size_t size, scales_size; /* bytes left */
 };
 
 /* Where the pairs of columns from k on lie in a panel of a matrix that was rounded once. */
@@ -115,30 +115,63 @@ static const int32_t *kept_pairs(const struct matrix *m, size_t panel, size_t k)
     return m->pairs + (panel * ceil_div(m->cols, 2) + k / 2) * PANEL_ROWS;
 }
 
+static const float *scales_at(const struct matrix *m, size_t panel, size_t k)
+{
+    return m->scales + (panel * word_groups(m->cols) + k / WORD_GROUP) * PANEL_ROWS;
+}
+
 /* Columns [k, k + chunk) of panels [panel, end), if these are all columns, else of the first of
  * them; nothing beyond the last column. */
 static struct ahead chunk_bytes(const struct linear_job *job, size_t panel, size_t end, size_t k)
 {
     const struct matrix *m = job->matrix;
-    const size_t left = k < m->cols ? m->cols - k : 0, n = left < job->chunk ? left : job->chunk;
+    const size_t left = k < m->cols ? m->cols - k : 0, n = least(left, job->chunk);
     const size_t n_panels = n == m->cols ? end - panel : 1;
+    struct ahead ahead = {0};
 
-    if (m->pairs)
-        return (struct ahead){(const uint8_t *)kept_pairs(m, panel, k),
-                              ceil_div(n, 2) * PANEL_ROWS * sizeof(int32_t) * n_panels};
-    return (struct ahead){cpu_matrix_at(m, panel, k), n / dtype_block_elements(m->dtype) *
-                                                          dtype_block_bytes(m->dtype) * PANEL_ROWS *
-                                                          n_panels};
+    if (m->pairs) {
+        ahead.at = (const uint8_t *)kept_pairs(m, panel, k);
+        ahead.size = ceil_div(n, 2) * PANEL_ROWS * sizeof(int32_t) * n_panels;
+    } else {
+        ahead.at = cpu_matrix_at(m, panel, k);
+        ahead.size = n / dtype_block_elements(m->dtype) * dtype_block_bytes(m->dtype) * PANEL_ROWS *
+                     n_panels;
+    }
+    if (m->scales && n > 0) {
+        ahead.scales = (const uint8_t *)scales_at(m, panel, k);
+        ahead.scales_size = word_groups(n) * PANEL_ROWS * sizeof(float) * n_panels;
+    }
+    return ahead;
 }
 
-/* Asks for the next n bytes, for the second-level cache. */
+static size_t lines_of(const struct ahead *ahead)
+{
+    return ceil_div(ahead->size, CACHE_LINE) + ceil_div(ahead->scales_size, CACHE_LINE);
+}
+
+/* The next n lines of it, or fewer where the weights end. */
+static const uint8_t *take_lines(struct ahead *ahead, size_t *n)
+{
+    const uint8_t *at = ahead->at;
+
+    if (ahead->size == 0) {
+        *ahead = (struct ahead){.at = ahead->scales, .size = ahead->scales_size};
+        at = ahead->at;
+    }
+    *n = least(*n, ceil_div(ahead->size, CACHE_LINE));
+    if (*n > 0)
+        ahead->at += *n * CACHE_LINE;
+    ahead->size -= least(ahead->size, *n * CACHE_LINE);
+    return at;
+}
+
+/* Asks for the next n lines, for the second-level cache. */
 static void ask_for(struct ahead *ahead, size_t n)
 {
-    n = n < ahead->size ? n : ahead->size;
-    for (size_t i = 0; i < n; i += CACHE_LINE)
-        __builtin_prefetch(ahead->at + i, 0, 2);
-    ahead->at += n;
-    ahead->size -= n;
+    const uint8_t *at = take_lines(ahead, &n);
+
+    for (; n > 0; n--, at += CACHE_LINE)
+        __builtin_prefetch(at, 0, 2);
 }
 
 /* A chunk of the columns of the panels that are expanded together, for a block's rows. */
@@ -147,11 +180,6 @@ struct part {
     size_t panel, end;
     size_t k, n_k; /* columns */
 };
-
-static const float *scales_at(const struct matrix *m, size_t panel, size_t k)
-{
-    return m->scales + (panel * word_groups(m->cols) + k / WORD_GROUP) * PANEL_ROWS;
-}
 
 static void run_float_tile(const struct linear_job *job, const struct part *part, size_t row,
                            int n_rows, float *y, int n_cols, const float *w, size_t w_stride)
@@ -163,23 +191,29 @@ static void run_float_tile(const struct linear_job *job, const struct part *part
 
 static void run_word_tile(const struct linear_job *job, const struct part *part, size_t row,
                           int n_rows, size_t panel, float *y, int n_cols, const int32_t *w,
-                          size_t w_stride)
+                          size_t w_stride, struct ahead *ahead, size_t n_ahead)
 {
     const struct word_rows *all = &job->x_words;
     const size_t groups = word_groups(job->matrix->cols);
     const struct word_rows x = {all->pairs + row * all->stride + part->k / 2,
                                 all->scales + part->k / WORD_GROUP * all->scale_stride + row,
                                 all->stride, all->scale_stride};
-    const struct word_panels panels = {w, scales_at(job->matrix, panel, part->k), w_stride,
-                                       groups * PANEL_ROWS};
+    const size_t n_groups = word_groups(part->n_k);
+    size_t n_lines = ceil_div(n_ahead, n_groups) * n_groups;
+    const uint8_t *at = take_lines(ahead, &n_lines);
+    const struct word_panels panels = {w,        scales_at(job->matrix, panel, part->k),
+                                       w_stride, groups * PANEL_ROWS,
+                                       at,       ceil_div(n_lines, n_groups)};
 
     job->device->kernels->words->tile(y, job->matrix->rows, n_cols, &x, n_rows, &panels, part->n_k,
                                       part->k > 0);
 }
 
-/* One tile: as many panels from `panel` on as it takes. w: the part's. */
+/* One tile: as many panels from `panel` on as it takes. w: the part's. n_ahead: the lines of what
+ * is ahead that are fetched meanwhile, or a few more. */
 static void multiply_tile(const struct linear_job *job, const struct part *part, size_t row,
-                          int n_rows, size_t panel, const void *w, size_t w_stride)
+                          int n_rows, size_t panel, const void *w, size_t w_stride,
+                          struct ahead *ahead, size_t n_ahead)
 {
     const size_t cols = job->matrix->rows, first = panel * PANEL_ROWS;
     const size_t most = panel + job->tile_panels, end = most < part->end ? most : part->end;
@@ -188,27 +222,30 @@ static void multiply_tile(const struct linear_job *job, const struct part *part,
     const int n_cols = (int)(left < width ? left : width);
     float *y = job->y + row * cols + first;
 
-    if (job->device->kernels->words)
-        run_word_tile(job, part, row, n_rows, panel, y, n_cols, (const int32_t *)w + at, w_stride);
-    else
+    if (job->device->kernels->words) {
+        run_word_tile(job, part, row, n_rows, panel, y, n_cols, (const int32_t *)w + at, w_stride,
+                      ahead, n_ahead);
+    } else {
+        ask_for(ahead, n_ahead);
         run_float_tile(job, part, row, n_rows, y, n_cols, (const float *)w + at, w_stride);
+    }
 }
 
-/* All tiles of a part; what comes next is fetched meanwhile, a share with each row of tiles. */
+/* All tiles of a part; what comes next is fetched meanwhile, a share with each tile. */
 static void multiply_panels(const struct linear_job *job, const struct part *part, const void *w,
                             size_t w_stride, struct ahead ahead)
 {
     const size_t n_tiles = ceil_div(part->n_rows, job->tile_rows);
-    const size_t share_ahead = ceil_div(ahead.size / CACHE_LINE, n_tiles) * CACHE_LINE;
+    const size_t n_steps = ceil_div(part->end - part->panel, job->tile_panels);
+    const size_t n_ahead = ceil_div(lines_of(&ahead), n_tiles * n_steps);
     int rows = (int)(part->n_rows / n_tiles) + 1; /* of the first tiles; others have one less */
     size_t row = part->row;
 
     for (size_t t = 0; t < n_tiles; t++) {
         if (t == part->n_rows % n_tiles)
             rows--;
-        ask_for(&ahead, share_ahead);
         for (size_t panel = part->panel; panel < part->end; panel += job->tile_panels)
-            multiply_tile(job, part, row, rows, panel, w, w_stride);
+            multiply_tile(job, part, row, rows, panel, w, w_stride, &ahead, n_ahead);
         row += (size_t)rows;
     }
 }
@@ -242,9 +279,9 @@ static const void *expand_part(const struct linear_job *job, const struct part *
     return scratch;
 }
 
-/* Rows [row, row + n_rows) times panels [first, end). */
+/* Rows [row, row + n_rows) times panels [first, end). after: what is wanted behind them. */
 static void multiply_block(const struct linear_job *job, size_t row, size_t n_rows, size_t first,
-                           size_t end, float *scratch)
+                           size_t end, struct ahead after, float *scratch)
 {
     const struct matrix *m = job->matrix;
 
@@ -255,9 +292,10 @@ static void multiply_block(const struct linear_job *job, size_t row, size_t n_ro
             const size_t next = least(p + job->together, end);
             const struct part part = {row, n_rows, p, next, k, n_k};
             const struct ahead ahead =
-                next < end
-                    ? chunk_bytes(job, next, least(next + job->together, end), k)
-                    : chunk_bytes(job, first, least(first + job->together, end), k + job->chunk);
+                next < end ? chunk_bytes(job, next, least(next + job->together, end), k)
+                : k + n_k < m->cols
+                    ? chunk_bytes(job, first, least(first + job->together, end), k + n_k)
+                    : after;
             size_t stride;
             const void *w = expand_part(job, &part, scratch, &stride);
 
@@ -285,16 +323,20 @@ static void finish_item(const struct linear_job *job, const struct cpu_area *are
     }
 }
 
-static void multiply_item(const struct linear_job *job, size_t item, int thread)
+/* The first panel of a group; of the one behind the last, the end of all. */
+static size_t first_panel(const struct linear_job *job, size_t group)
+{
+    return least(share(job->n_steps, job->n_groups, group) * job->tile_panels,
+                 job->matrix->n_panels);
+}
+
+static void multiply_item(const struct linear_job *job, size_t item, struct ahead after, int thread)
 {
     const struct cpu_kernels *kernels = job->device->kernels;
     const size_t block = item / job->n_groups, group = item % job->n_groups;
     const size_t row = share(job->n, job->n_blocks, block);
     const size_t n_rows = share(job->n, job->n_blocks, block + 1) - row;
-    const size_t step = job->tile_panels;
-    const size_t first = share(job->n_steps, job->n_groups, group) * step;
-    const size_t last = share(job->n_steps, job->n_groups, group + 1) * step;
-    const size_t end = last < job->matrix->n_panels ? last : job->matrix->n_panels;
+    const size_t first = first_panel(job, group), end = first_panel(job, group + 1);
 
     if (kernels->words && job->n <= (size_t)kernels->words->few_rows &&
         dtype_block_elements(job->matrix->dtype) > 1)
@@ -303,7 +345,7 @@ static void multiply_item(const struct linear_job *job, size_t item, int thread)
              job->matrix->dtype != DTYPE_F32)
         kernels->few(job->y, job->x, (int)job->n, job->matrix, first, end);
     else
-        multiply_block(job, row, n_rows, first, end, job->device->scratch[thread]);
+        multiply_block(job, row, n_rows, first, end, after, job->device->scratch[thread]);
     finish_item(job, &(struct cpu_area){row, row + n_rows, first, end},
                 job->device->scratch[thread]);
 }
@@ -311,6 +353,7 @@ static void multiply_item(const struct linear_job *job, size_t item, int thread)
 /* Layers of one x: the items of the first, then of the next. */
 struct linears_job {
     struct linear_job *layers;
+    size_t n_items; /* of all layers */
 };
 
 static size_t n_items_of(const struct linear_job *job)
@@ -318,24 +361,49 @@ static size_t n_items_of(const struct linear_job *job)
     return job->n_groups * job->n_blocks;
 }
 
+/* The layer of an item, and which of the layer's items it is. */
+static const struct linear_job *layer_of(const struct linears_job *job, size_t *item)
+{
+    const struct linear_job *layer = job->layers;
+
+    for (; *item >= n_items_of(layer); layer++)
+        *item -= n_items_of(layer);
+    return layer;
+}
+
+/* The weights that an item begins with; nothing behind the last item. */
+static struct ahead item_bytes(const struct linears_job *job, size_t item)
+{
+    const struct linear_job *layer;
+    size_t first, end;
+
+    if (item >= job->n_items)
+        return (struct ahead){0};
+    layer = layer_of(job, &item);
+    first = first_panel(layer, item % layer->n_groups);
+    end = first_panel(layer, item % layer->n_groups + 1);
+    return chunk_bytes(layer, first, least(first + layer->together, end), 0);
+}
+
+/* The threads take items in turn: a thread's next one is most likely as many behind as there are
+ * threads. */
 static void linears_item(void *context, size_t item, int thread)
 {
     const struct linears_job *job = context;
-    int i = 0;
+    const size_t n_threads = (size_t)thread_pool_size(job->layers->device->pool);
+    const struct ahead after = item_bytes(job, item + n_threads);
+    const struct linear_job *layer = layer_of(job, &item);
 
-    for (; item >= n_items_of(&job->layers[i]); i++)
-        item -= n_items_of(&job->layers[i]);
-    multiply_item(&job->layers[i], item, thread);
+    multiply_item(layer, item, after, thread);
 }
 
 static void run(struct device *d, struct linear_job *layers, size_t n)
 {
-    struct linears_job job = {layers};
-    size_t n_items = 0;
+    struct linears_job job = {layers, 0};
 
     for (size_t i = 0; i < n; i++)
-        n_items += n_items_of(&layers[i]);
-    thread_pool_for(d->pool, n_items, linears_item, &job);
+        job.n_items += n_items_of(&layers[i]);
+    thread_pool_for(d->pool, job.n_items, linears_item, &job);
 }
 
 /* The layer of `matrix`, and how it is cut into items; what is common to all of an x is set. */

@@ -45,6 +45,9 @@ struct word_panels {
     const int32_t *pairs; /* [n_k / 2][16] */
     const float *scales;  /* [groups][16] */
     size_t stride, scale_stride;
+    /* Fetched meanwhile: with each group, so many cache lines from here on. 0: none. */
+    const uint8_t *ahead;
+    size_t ahead_lines;
 };
 
 struct cpu_words {

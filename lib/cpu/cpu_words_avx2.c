@@ -77,6 +77,7 @@ INLINE void tile(const int rows, float *y, size_t y_stride, int n_cols, const st
     const size_t n_low = (size_t)n_cols, n_high = n_low > LANES ? n_low - LANES : 0;
     const int32_t *pairs = x->pairs, *panel = w->pairs;
     const float *scales = x->scales, *w_scales = w->scales;
+    const uint8_t *ahead = w->ahead;
     _Alignas(64) float sums[WORD_ROWS * PANEL_ROWS];
 
     for (size_t r = 0; r < (size_t)rows; r++) {
@@ -89,6 +90,7 @@ INLINE void tile(const int rows, float *y, size_t y_stride, int n_cols, const st
     while (n_k > 0) {
         const size_t n = n_k < WORD_GROUP ? n_k : WORD_GROUP, n_pairs = (n + 1) / 2;
 
+        ahead = ask_ahead(ahead, w->ahead_lines);
         multiply_group(rows, sums, pairs, x->stride, scales, panel, w_scales, n_pairs);
         pairs += n_pairs;
         panel += n_pairs * PANEL_ROWS;

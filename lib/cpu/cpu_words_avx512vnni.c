@@ -92,6 +92,7 @@ INLINE void tile(const int rows, const bool two, float *y, size_t y_stride, int 
     const int32_t *pairs = x->pairs, *left = w->pairs, *right = left + w->stride;
     const float *left_scales = w->scales, *right_scales = left_scales + w->scale_stride;
     const float *scales = x->scales;
+    const uint8_t *ahead = w->ahead;
     _Alignas(64) float sums[WORD_ROWS * WIDTH];
 
     for (int r = 0; r < rows; r++) {
@@ -114,6 +115,7 @@ INLINE void tile(const int rows, const bool two, float *y, size_t y_stride, int 
     while (n_k > 0) {
         const size_t n = n_k < WORD_GROUP ? n_k : WORD_GROUP, n_pairs = (n + 1) / 2;
 
+        ahead = ask_ahead(ahead, w->ahead_lines);
         multiply_group(rows, two, sums, pairs, x->stride, scales, left, right, left_scales,
                        right_scales, n_pairs);
         pairs += n_pairs;
