@@ -101,17 +101,18 @@ n_tokens() { # n_tokens OPTION...
 }
 
 @test "options that mean nothing to a tool are absent from it" {
-    for option in seed device threads batch temperature recipe query adapter; do
+    for option in seed device threads batch temperature recipe query adapter compare; do
         run -64 medrat-tokenize "--$option=1"
     done
-    for option in device seed temperature recipe query model adapter; do
+    for option in device seed temperature recipe query model adapter compare; do
         run -64 medrat-rerank "--$option=1"
     done
     for option in temperature recipe query seed samples; do
         run -64 medrat-score "--$option=1"
     done
+    run -64 medrat-gen --compare
     for tool in $tools; do
-        for option in resume shard compare device; do # of later versions
+        for option in resume shard device; do # of later versions
             run -64 "$tool" "--$option=1"
         done
     done
