@@ -52,6 +52,11 @@ jq -rn --slurpfile figures "$1" --slurpfile ratios "$2" --argjson threads "$3" \
      | ["opening SmolLM2 to first token", "under 0.5 s"]
      + if $s then ["\($s) s", if $s < 0.5 then "holds" else "below" end]
        else ["-", "not measured"] end),
+    (["smollm2", 0.06], ["7b-layers", 0.03] | . as [$model, $most] | ("score", "decode") as $what
+     | figure(.bench == "adapter" and .model == $model and .what == $what).cost as $cost
+     | ["an adapter of rank 16, \($what), \($model)", "most \($most | percent)"]
+     + if $cost then ["\($cost * 1000 | round / 10) %", if $cost <= $most then "holds" else "above" end]
+       else ["-", "not measured"] end),
     if $threads == 2
     then row("scoring, 2 threads beside 1"; 1.8; if one(1) and one(2) then one(2) / one(1) else null end; times)
     else empty end

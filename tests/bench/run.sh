@@ -34,6 +34,8 @@ MEDRAT_MODELS=$models "$MEDRAT_BENCH/tokenizer_time_test"
 {
     models_on "$threads"
     [ "$threads" -eq 1 ] || models_on 1 | sed '/"bench":"decode"/q' # scoring, and one sequence
+    "$MEDRAT_BENCH/bench_adapter" "$gguf" "$threads" |
+        jq -c --unbuffered --argjson threads "$threads" '. + {threads: $threads}'
     for name in smollm2 minilm mistral-v3-tokenizer; do
         "$MEDRAT_BENCH/bench_tokens" "$models/$name" build/bench/texts.txt |
             jq -c --arg name "$name" '.kind = .tokenizer | .tokenizer = $name | .threads = 1'
