@@ -152,6 +152,30 @@ static void write_adapters(const struct adapter_set *set, struct buf *out)
     }
 }
 
+/* A report overwrites nothing that the run reads or writes beside it. */
+static bool check_report(const struct stream_options *stream, struct status *status)
+{
+    const char *const reports[] = {report.summary, report.partial};
+    const char *const others[] = {stream->output, stream->stats, stream->errors};
+
+    for (int i = 0; i < 2; i++) {
+        bool taken = false;
+
+        if (!reports[i])
+            continue;
+        if (strcmp(reports[i], "-") == 0)
+            taken = !stream->output || strcmp(stream->output, "-") == 0;
+        for (size_t k = 0; k < sizeof(others) / sizeof(others[0]); k++)
+            taken = taken || (others[k] && strcmp(others[k], reports[i]) == 0);
+        for (size_t k = 0; k < stream->n_files; k++)
+            taken = taken || strcmp(stream->files[k], reports[i]) == 0;
+        if (taken)
+            return status_fail(status, STATUS_USAGE, "option '--%s': '%s' is used otherwise",
+                               i == 0 ? "summary" : "partial", reports[i]);
+    }
+    return score_report_check(&report, status);
+}
+
 /* What makes this run another one than others. */
 static void open_totals(void)
 {
@@ -232,7 +256,7 @@ static bool open_all(struct status *status)
     struct model_choice choice = {0};
     struct buf notes = {0};
 
-    if (set_truncate(status) && score_report_check(&report, status) &&
+    if (set_truncate(status) &&
         model_choice_make(&choice, args.model, "smollm2", &args.adapters, args.quiet, status) &&
         check_compare(&choice, status) &&
         engine_open(&engine, choice.model.data, "cpu", args.threads, status) &&
@@ -281,7 +305,7 @@ int main(int argc, char **argv)
         return 0;
     }
     common_options_stream(&tool, &args, &operands, &stream);
-    if (!open_all(&status))
+    if (!check_report(&stream, &status) || !open_all(&status))
         cli_die(&tool, &status);
     stream_tool.self = scorer;
     stream_tool.n_makes = wanted.compare ? 2 : 1;

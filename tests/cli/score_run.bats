@@ -150,7 +150,18 @@ close() { # close A B
     run -74 --separate-stderr score --summary "$work/no/summary" "$work/in"
     [ "$output" = "" ]
     run -64 score --summary "$work/x" --partial "$work/x" "$work/in"
-    [ -z "$(find "$work" -name '*x*' -o -name '*summary*' -o -name '*partial*')" ]
+    # nothing that is read or written otherwise
+    run -64 --separate-stderr score --summary - "$work/in"
+    [ "$output" = "" ]
+    run -64 score --summary "$work/in" "$work/in"
+    run -64 score --partial "$work/x" -o "$work/x" "$work/in"
+    [ -z "$(find "$work" -name x -o -name '.x*' -o -name '*summary*' -o -name '*partial*')" ]
+}
+
+@test "the summary may go to standard output where the records do not" {
+    score --summary - -o "$work/out" <<<'{"text":"a cough"}' >"$work/summary"
+    jq -e '.evaluation_parameters.num_samples_evaluated == 1' "$work/summary"
+    [ "$(wc -l <"$work/out")" = 1 ]
 }
 
 @test "records kept as they were are in no figure" {
