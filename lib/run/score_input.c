@@ -147,7 +147,7 @@ static bool find_parts(const struct tokenizer *tokenizer, const struct source *s
     score_frame_find(text, &frame);
     parts->is_framed = frame.is_whole;
     parts->has_completion = source->is_pair || frame.has_completion;
-    parts->completion = parts->query = parts->query_end = whole->n;
+    parts->completion = whole->n;
     if (source->is_continuation)
         ok = find_continuation(tokenizer, source->first, whole, &parts->completion, status);
     else if (source->is_pair)
@@ -155,6 +155,7 @@ static bool find_parts(const struct tokenizer *tokenizer, const struct source *s
     else if (frame.has_completion)
         ok = find_border(tokenizer, (struct text){text.ptr, frame.completion}, whole,
                          &parts->completion, status);
+    parts->query = parts->query_end = parts->completion;
     if (!ok || !frame.is_whole)
         return ok;
     if (!find_border(tokenizer, (struct text){text.ptr, frame.query}, whole, &parts->query,

@@ -23,7 +23,7 @@ struct score_input_options {
     enum truncate truncate;
 };
 
-/* Indices of tokens; of tokens without such a part, all are tokens.n. */
+/* Indices of tokens, ascending; a part that is not there is empty and stands before the next. */
 struct score_parts {
     bool is_framed;          /* what is neither query nor completion is template; else plain */
     bool has_completion;     /* the record or a heading says where one begins */
