@@ -51,6 +51,7 @@ static const struct cli_option options[] = {
     {.kind = CLI_HEADING, .help = "Model"},
     COMMON_MODEL_ROW(args, "the demo model smollm2"),
     COMMON_ADAPTER_ROW(args),
+    COMMON_QUANTIZE_ROW(args),
     COMMON_THREADS_ROW(args),
     COMMON_BATCH_ROW(args),
     COMMON_RECORD_OPTIONS(args),
@@ -109,7 +110,8 @@ static bool open_all(struct status *status)
     if (share_path_recipe(recipe_option, &path, status) &&
         recipe_read(&recipe, path.data, status) &&
         model_choice_make(&choice, args.model, "smollm2", &args.adapters, args.quiet, status) &&
-        engine_open(&engine, choice.model.data, "cpu", args.threads, status) &&
+        engine_open(&engine, choice.model.data, (enum quantize)args.quantize, "cpu", args.threads,
+                    status) &&
         engine_open_adapters(&engine, choice.adapter_names, choice.adapter_paths, choice.n_adapters,
                              status)) {
         wanted.adapters = &engine.adapters;

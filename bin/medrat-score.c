@@ -60,6 +60,7 @@ static const struct cli_option options[] = {
     {"verify", 0, CLI_FLAG, &verify, 0, 0, NULL,
      "hold the files of the model, and of operands, against what was published, and end", NULL,
      NULL, NULL},
+    COMMON_QUANTIZE_ROW(args),
     COMMON_THREADS_ROW(args),
     COMMON_BATCH_ROW(args),
     COMMON_RECORD_OPTIONS(args),
@@ -259,7 +260,8 @@ static bool open_all(struct status *status)
     if (set_truncate(status) &&
         model_choice_make(&choice, args.model, "smollm2", &args.adapters, args.quiet, status) &&
         check_compare(&choice, status) &&
-        engine_open(&engine, choice.model.data, "cpu", args.threads, status) &&
+        engine_open(&engine, choice.model.data, (enum quantize)args.quantize, "cpu", args.threads,
+                    status) &&
         engine_open_adapters(&engine, choice.adapter_names, choice.adapter_paths, choice.n_adapters,
                              status)) {
         wanted.adapters = &engine.adapters;

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "formats/bert_config.h"
+#include "formats/bnb_state.h"
 #include "formats/json_file.h"
 #include "formats/llama_config.h"
 
@@ -97,13 +98,17 @@ static bool read_sizes(struct model_config *c, const json_t *root, struct status
                           &c->max_seq_len, NULL, status);
 }
 
-static bool refuse_quantized(const json_t *root, struct status *status)
+/* Decoders may be as bitsandbytes saves them. */
+static bool read_quantization(struct model_config *c, const json_t *root, struct status *status)
 {
     const json_t *quantization = json_object_get(root, "quantization_config");
     const char *method = json_string_value(json_object_get(quantization, "quant_method"));
 
-    if (!quantization || json_is_null(quantization))
+    c->quantized = quantization && !json_is_null(quantization);
+    if (!c->quantized)
         return true;
+    if (c->architecture == ARCH_LLAMA)
+        return bnb_state_check_config(quantization, status);
     return status_fail(status, STATUS_CONFIG,
                        "quantization_config: checkpoints quantised by '%s' are not supported",
                        method ? json_file_shown(method) : "?");
@@ -114,7 +119,7 @@ bool model_config_from_json(struct model_config *config, const json_t *root, str
     *config = (struct model_config){0};
     if (!json_is_object(root))
         return status_fail(status, STATUS_CONFIG, "must be an object");
-    return read_architecture(config, root, status) && refuse_quantized(root, status) &&
+    return read_architecture(config, root, status) && read_quantization(config, root, status) &&
            read_sizes(config, root, status) &&
            (config->architecture == ARCH_BERT ? bert_config_read(config, root, status)
                                               : llama_config_read(config, root, status));

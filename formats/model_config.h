@@ -64,6 +64,8 @@ struct model_config {
     bool qk_interleaved;     /* the rows of q_proj and k_proj pair (2i, 2i+1), as GGUF stores them,
                                 not (i, i + head_dim/2), as Hugging Face does */
 
+    bool quantized; /* config.json has a quantization_config, of NF4 */
+
     int32_t bos_id;                            /* -1: none */
     int32_t eos_ids[MODEL_CONFIG_MAX_EOS_IDS]; /* each ends a generation; none twice */
     int n_eos_ids;

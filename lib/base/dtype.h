@@ -5,6 +5,8 @@
  *   Q4_0: f16 d, nibbles q[32]       y = (q - 8) * d
  *   Q4_1: f16 d, f16 m, nibbles q[32] y = q * d + m
  * Nibble j < 16 is the low half of byte j, nibble j + 16 its high half.
+ * NF4 is bitsandbytes' (base/nf4.h): element 2k is the high half of byte k, element 2k + 1 the low
+ * half; what its codes stand for lies beside the bytes (compute/backend.h).
  */
 #ifndef BASE_DTYPE_H
 #define BASE_DTYPE_H
@@ -19,6 +21,7 @@ enum dtype {
     DTYPE_Q8_0,
     DTYPE_Q4_0,
     DTYPE_Q4_1,
+    DTYPE_NF4,
     DTYPE_COUNT,
 };
 

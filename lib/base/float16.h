@@ -40,4 +40,27 @@ static inline float f16_to_float(uint16_t h)
     return float_from_bits(sign | (exponent + 112) << 23 | fraction << 13);
 }
 
+static inline uint16_t float_to_bf16(float f)
+{
+    const uint32_t bits = float_to_bits(f);
+
+    if (f != f)
+        return (uint16_t)(bits >> 16 | 0x40);
+    return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+static inline uint16_t float_to_f16(float f)
+{
+    const uint32_t bits = float_to_bits(f), sign = bits >> 16 & 0x8000u;
+    const uint32_t size = bits & 0x7FFFFFFFu;
+
+    if (size > 0x7F800000u) /* NaN */
+        return (uint16_t)(sign | 0x7E00u);
+    if (size >= 0x477FF000u) /* 65520 and more round to infinity */
+        return (uint16_t)(sign | 0x7C00u);
+    if (size < 0x38800000u) /* below 2^-14: the sum rounds to a multiple of 2^-24 */
+        return (uint16_t)(sign | (float_to_bits(float_from_bits(size) + 0.5f) - 0x3F000000u));
+    return (uint16_t)(sign | ((size - 0x38000000u + 0xFFF + (size >> 13 & 1)) >> 13));
+}
+
 #endif

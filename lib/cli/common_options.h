@@ -40,6 +40,7 @@ struct common_args {
     struct cli_strings adapters; /* as model_choice_make takes them */
     int threads;                 /* 0: as many as the machine gives */
     int batch;
+    int quantize; /* enum quantize of model/model_files.h */
     uint64_t seed;
 };
 
@@ -51,6 +52,7 @@ struct common_args {
 extern const char *const common_options_on_error[]; /* emit, skip, fail */
 extern const char *const common_options_existing[]; /* error, replace, keep */
 extern const char *const common_options_format[];   /* jsonl, lines */
+extern const char *const common_options_quantize[]; /* off, nf4, nf4-dq */
 extern const char *const common_options_truncate[]; /* head, tail, error */
 cli_parse_function common_options_max_errors;       /* N or P% into struct common_max_errors */
 cli_parse_function common_options_expect;           /* N or FILE into struct common_expect */
@@ -69,6 +71,14 @@ cli_parse_function common_options_expect;           /* N or FILE into struct com
         .help = "a LoRA adapter's folder, or NAME=DIR; may be repeated; a record's 'adapter' "     \
                 "names one, or is null; without it the first",                                     \
         .fallback = "none"                                                                         \
+    }
+
+#define COMMON_QUANTIZE_ROW(args)                                                                  \
+    {                                                                                              \
+        .name = "quantize", .kind = CLI_CHOICE, .value = &(args).quantize, .argument = "TYPE",     \
+        .choices = common_options_quantize,                                                        \
+        .help = "round the linear layers of F32, F16 or BF16 safetensors to 4 bits when they are " \
+                "loaded, as bitsandbytes does: NF4, without or (nf4-dq) with double quantisation"  \
     }
 
 #define COMMON_THREADS_ROW(args)                                                                   \

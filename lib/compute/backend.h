@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/dtype.h"
+#include "base/nf4.h"
 #include "base/status.h"
 #include "compute/batch.h"
 
@@ -27,12 +28,22 @@ struct kv_cache;
 
 enum { BACKEND_ABI = 1 };
 
+/* What the codes of NF4 stand for: y = values[code] * absmax[element / block], rounded to
+ * rounds_to. Blocks run over all elements, row by row. */
+struct nf4_meaning {
+    size_t block;            /* a power of two, 32 or more */
+    const float *absmax;     /* [ceil(rows * cols / block)] finite, >= 0 */
+    float values[NF4_CODES]; /* within [-1, 1] */
+    enum dtype rounds_to;    /* DTYPE_F32, DTYPE_F16 or DTYPE_BF16 */
+};
+
 /* Weights as a file has them: `rows` rows of `cols` elements. Belongs to the file. */
 struct tensor_view {
-    enum dtype dtype;    /* not DTYPE_NONE */
-    size_t rows, cols;   /* cols a multiple of the dtype's block */
-    const uint8_t *data; /* any alignment, little-endian */
-    size_t size;         /* bytes; checked against the shape */
+    enum dtype dtype;              /* not DTYPE_NONE */
+    size_t rows, cols;             /* cols a multiple of the dtype's block */
+    const uint8_t *data;           /* any alignment, little-endian */
+    size_t size;                   /* bytes; checked against the shape */
+    const struct nf4_meaning *nf4; /* DTYPE_NF4's; NULL for others */
 };
 
 /* What an adapter adds to some rows of a linear layer: y += scale * B (A x), never rounded to fewer

@@ -129,6 +129,11 @@ static struct matrix *cpu_upload_linear(struct device *d, const struct tensor_vi
 {
     struct matrix *matrix = cpu_upload(d, view, row_order, status);
 
+    if (matrix && d->kernels->words && matrix->dtype == DTYPE_NF4 &&
+        matrix->nf4.run >= WORD_GROUP) { /* a group's scale says its absmax */
+        free(matrix->nf4.absmax);
+        matrix->nf4.absmax = NULL;
+    }
     if (matrix && d->kernels->words && dtype_block_elements(matrix->dtype) == 1 &&
         !cpu_words_keep(d, matrix, status)) {
         cpu_matrix_free(matrix);
@@ -163,8 +168,8 @@ static float *cpu_upload_vector(struct device *d, const struct tensor_view *view
                                 const int32_t *row_order, struct status *status)
 {
     /* as the one row of a matrix, which knows all types */
-    const struct tensor_view row = {view->dtype, 1, view->rows * view->cols, view->data,
-                                    view->size};
+    const struct tensor_view row = {view->dtype, 1,          view->rows * view->cols,
+                                    view->data,  view->size, NULL};
     struct matrix *matrix;
     float *in_order, *vector = NULL;
 

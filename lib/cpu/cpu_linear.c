@@ -342,7 +342,7 @@ static void multiply_item(const struct linear_job *job, size_t item, struct ahea
         dtype_block_elements(job->matrix->dtype) > 1)
         kernels->words->few(job->y, &job->x_words, (int)job->n, job->matrix, first, end);
     else if (!kernels->words && job->n <= (size_t)kernels->few_rows &&
-             job->matrix->dtype != DTYPE_F32)
+             job->matrix->dtype != DTYPE_F32 && job->matrix->dtype != DTYPE_NF4)
         kernels->few(job->y, job->x, (int)job->n, job->matrix, first, end);
     else
         multiply_block(job, row, n_rows, first, end, after, job->device->scratch[thread]);

@@ -1,5 +1,6 @@
 #include "cpu/cpu_matrix.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,6 +112,28 @@ static void pack_4_bit(uint8_t *panel, size_t lane, const uint8_t *row, size_t n
     }
 }
 
+/* A file keeps column 2k in the high half of byte k, 2k + 1 in its low half. */
+static void pack_nf4(uint8_t *panel, size_t lane, const uint8_t *row, size_t cols)
+{
+    for (size_t k = 0; k < cols; k += 8, row += 4) {
+        uint32_t word = 0;
+
+        for (unsigned j = 0; j < 4; j++)
+            word |= (uint32_t)(row[j] >> 4) << 4 * j | (row[j] & 15u) << (16 + 4 * j);
+        write_le32(panel + k / 8 * 4 * PANEL_ROWS + 4 * lane, word);
+    }
+}
+
+/* Row `from` of the view becomes row `to`. */
+static void pack_absmax(struct matrix *m, const struct nf4_meaning *nf4, size_t to, size_t from)
+{
+    float *absmax =
+        m->nf4.absmax + to / PANEL_ROWS * (m->cols / m->nf4.run) * PANEL_ROWS + to % PANEL_ROWS;
+
+    for (size_t k = 0; k < m->cols; k += m->nf4.run, absmax += PANEL_ROWS)
+        *absmax = nf4->absmax[(from * m->cols + k) / nf4->block];
+}
+
 static void pack_panel(void *context, size_t item, int thread)
 {
     const struct pack_job *job = context;
@@ -136,6 +159,10 @@ static void pack_panel(void *context, size_t item, int thread)
         case DTYPE_Q4_1:
             pack_4_bit(panel, lane, row, n_blocks, 2);
             break;
+        case DTYPE_NF4:
+            pack_nf4(panel, lane, row, v->cols);
+            pack_absmax(job->matrix, v->nf4, i, from);
+            break;
         default:
             pack_plain(panel, lane, row, v->cols, dtype_block_bytes(v->dtype));
         }
@@ -156,6 +183,8 @@ bool cpu_matrix_check_view(const struct tensor_view *view, struct status *status
         !checked_mul(size, view->rows, &size) || size != view->size)
         return status_fail(status, STATUS_CONFIG, "%zu x %zu of type %s in %zu bytes", view->rows,
                            view->cols, dtype_name(view->dtype), view->size);
+    if (view->dtype == DTYPE_NF4 && !view->nf4)
+        return status_fail(status, STATUS_CONFIG, "NF4 without its absmax");
     return true;
 }
 
@@ -167,6 +196,22 @@ bool cpu_matrix_check_order(const int32_t *row_order, size_t n, struct status *s
                                n);
     }
     return true;
+}
+
+/* The absmax that pack_panel fills, and what the codes stand for. */
+static bool reserve_nf4(struct matrix *m, const struct nf4_meaning *nf4, struct status *status)
+{
+    const size_t largest = m->cols & (~m->cols + 1); /* power of two that divides cols */
+    size_t n;
+
+    m->nf4.run = nf4->block < largest ? nf4->block : largest;
+    m->nf4.rounds_to = nf4->rounds_to;
+    memcpy(m->nf4.values, nf4->values, sizeof(m->nf4.values));
+    for (size_t i = 0; i < NF4_CODES; i++)
+        m->nf4.words[i] = (int16_t)lrintf(nf4->values[i] * NF4_WORDS);
+    n = m->n_panels * (m->cols / m->nf4.run) * PANEL_ROWS; /* less than the codes */
+    m->nf4.absmax = calloc(n, sizeof(float));
+    return m->nf4.absmax || status_fail(status, STATUS_MEMORY, "cannot have %zu x 4 bytes", n);
 }
 
 struct matrix *cpu_matrix_pack(const struct tensor_view *view, const int32_t *row_order,
@@ -195,6 +240,10 @@ struct matrix *cpu_matrix_pack(const struct tensor_view *view, const int32_t *ro
         return NULL;
     }
     m->data = data;
+    if (view->nf4 && !reserve_nf4(m, view->nf4, status)) {
+        cpu_matrix_free(m);
+        return NULL;
+    }
     job.matrix = m;
     thread_pool_for(pool, m->n_panels, pack_panel, &job);
     return m;
@@ -206,6 +255,7 @@ void cpu_matrix_free(struct matrix *matrix)
         return;
     free(matrix->data);
     free(matrix->scales);
+    free(matrix->nf4.absmax);
     free(matrix->pairs);
     free(matrix);
 }
@@ -226,6 +276,18 @@ static float quantised(enum dtype dtype, const uint8_t *block, size_t lane, size
         return (float)((int)nibble - 8) * d;
     product = (float)nibble * d;
     return product + f16_to_float(read_le16(block + 2 * (PANEL_ROWS + lane)));
+}
+
+static float nf4_value(const struct matrix *m, size_t row, size_t k)
+{
+    const size_t panel = row / PANEL_ROWS, lane = row % PANEL_ROWS;
+    const uint8_t *word = m->data + panel * m->panel_size + k / 8 * 4 * PANEL_ROWS + 4 * lane;
+    const unsigned code = read_le32(word) >> (k % 2 * 16 + k % 8 / 2 * 4) & 15u;
+    const float y = m->nf4.values[code] * cpu_matrix_absmax(m, panel, k)[lane];
+
+    return m->nf4.rounds_to == DTYPE_F16    ? f16_to_float(float_to_f16(y))
+           : m->nf4.rounds_to == DTYPE_BF16 ? bf16_to_float(float_to_bf16(y))
+                                            : y;
 }
 
 static float plain(enum dtype dtype, const uint8_t *panel, size_t at)
@@ -253,6 +315,10 @@ void cpu_matrix_row(const struct matrix *matrix, size_t row, size_t first, size_
     for (size_t i = 0; i < n; i++) {
         const size_t k = first + i;
 
+        if (matrix->dtype == DTYPE_NF4) {
+            y[i * y_stride] = nf4_value(matrix, row, k);
+            continue;
+        }
         if (dtype_block_elements(matrix->dtype) == 1)
             y[i * y_stride] = plain(matrix->dtype, panel, k * PANEL_ROWS + lane);
         else

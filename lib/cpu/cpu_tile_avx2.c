@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cpu/cpu_load_avx2.h"
+#include "cpu/cpu_vector_nf4.h"
 
 /* y = x W for one tile. gcc keeps accumulators in registers only when each has a name; `rows` is a
  * constant in every caller, so the conditions vanish. */
@@ -179,6 +180,9 @@ void tile_avx2_expand(float *w, const struct matrix *matrix, size_t panel, size_
     const uint8_t *p = cpu_matrix_at(matrix, panel, first);
 
     switch (matrix->dtype) {
+    case DTYPE_NF4:
+        nf4_expand(w, matrix, panel, first, n);
+        break;
     case DTYPE_Q4_1:
         expand_4_bit(w, p, n / QUANT_BLOCK, true);
         break;

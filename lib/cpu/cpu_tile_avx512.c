@@ -8,6 +8,8 @@
 
 #include <immintrin.h>
 
+#include "cpu/cpu_vector_nf4.h"
+
 #define INLINE static inline __attribute__((always_inline))
 
 /* All rows of a tile, by number: gcc keeps accumulators in registers only when each has a name. */
@@ -173,6 +175,9 @@ void tile_avx512_expand(float *w, const struct matrix *matrix, size_t panel, siz
     const uint8_t *p = cpu_matrix_at(matrix, panel, first);
 
     switch (matrix->dtype) {
+    case DTYPE_NF4:
+        nf4_expand(w, matrix, panel, first, n);
+        break;
     case DTYPE_Q4_1:
         expand_4_bit(w, p, n / QUANT_BLOCK, true);
         break;

@@ -7,6 +7,7 @@
 #ifndef CPU_CPU_VECTOR_FEW_H
 #define CPU_CPU_VECTOR_FEW_H
 
+#include "cpu/cpu_vector_nf4_words.h"
 #include "cpu/cpu_vector_words.h"
 
 #if defined(__AVX2__)
@@ -67,6 +68,23 @@ INLINE void add_8_bit(const int rows, struct few_sums *s, const int32_t *x, size
     }
 }
 
+/* sums += products of all rows * scales * x_scales, of the outputs [lane, lane + LANES). */
+INLINE void add_products(const int rows, float sums[][PANEL_ROWS], size_t lane,
+                         const struct few_sums *s, vec scales, const float *x_scales)
+{
+#define ROW(r)                                                                                     \
+    if (rows > r) {                                                                                \
+        const vec_integers products = VEC(add_epi32)(s->a##r, s->b##r);                            \
+        const vec y = VEC(mul_ps)(VEC(cvtepi32_ps)(products), scales);                             \
+                                                                                                   \
+        VEC(storeu_ps)                                                                             \
+        (sums[r] + lane,                                                                           \
+         VEC(fmadd_ps)(y, VEC(set1_ps)(x_scales[r]), VEC(loadu_ps)(sums[r] + lane)));              \
+    }
+    FEW_ALL_ROWS(ROW)
+#undef ROW
+}
+
 /* A group of n_blocks of the outputs [lane, lane + LANES). */
 INLINE void add_blocks(const int rows, const enum dtype dtype, float sums[][PANEL_ROWS],
                        const int32_t *x, size_t stride, const float *x_scales, const uint8_t *p,
@@ -83,17 +101,7 @@ INLINE void add_blocks(const int rows, const enum dtype dtype, float sums[][PANE
         else
             add_4_bit(rows, &s, x, stride, p, lane, inv, dtype == DTYPE_Q4_1);
     }
-#define ROW(r)                                                                                     \
-    if (rows > r) {                                                                                \
-        const vec_integers products = VEC(add_epi32)(s.a##r, s.b##r);                              \
-        const vec y = VEC(mul_ps)(VEC(cvtepi32_ps)(products), scales);                             \
-                                                                                                   \
-        VEC(storeu_ps)                                                                             \
-        (sums[r] + lane,                                                                           \
-         VEC(fmadd_ps)(y, VEC(set1_ps)(x_scales[r]), VEC(loadu_ps)(sums[r] + lane)));              \
-    }
-    FEW_ALL_ROWS(ROW)
-#undef ROW
+    add_products(rows, sums, lane, &s, scales, x_scales);
 }
 
 /* One panel, of which n outputs count. */
@@ -140,6 +148,72 @@ ALL(Q8_0)
 #undef ALL
 #undef FEW
 
+/* Columns [first, first + n), a group, of the outputs [lane, lane + LANES) of an NF4 panel. */
+INLINE void nf4_add_group(const int rows, float sums[][PANEL_ROWS], const struct word_rows *x,
+                          const struct matrix *m, size_t panel, size_t lane, size_t first, size_t n,
+                          struct nf4_numbers numbers)
+{
+    const float *scales =
+        m->scales + (panel * word_groups(m->cols) + first / WORD_GROUP) * PANEL_ROWS;
+    const float *x_scales = x->scales + first / WORD_GROUP * x->scale_stride;
+    const bool part = m->nf4.run < WORD_GROUP;
+    const vec_integers none = VEC(setzero_si512)();
+    struct few_sums s = {none, none, none, none, none, none, none, none};
+
+    for (size_t k = first; k < first + n; k += QUANT_BLOCK) {
+        const vec_integers ratio = part ? nf4_ratio(m, panel, k, lane, scales) : none;
+        const uint8_t *p = cpu_matrix_at(m, panel, k) + 4 * lane;
+        const int32_t *pairs = x->pairs + k / 2;
+
+        for (int j = 0; j < QUANT_BLOCK / 8; j++, p += 4 * PANEL_ROWS, pairs += 4) {
+            struct nf4_pairs w = nf4_pairs_of(numbers, vec_load_integers(p));
+
+            if (part)
+                w = nf4_multiply(w, ratio);
+            add_pair(rows, &s, pairs, x->stride, 0, w.p0);
+            add_pair(rows, &s, pairs, x->stride, 1, w.p1);
+            add_pair(rows, &s, pairs, x->stride, 2, w.p2);
+            add_pair(rows, &s, pairs, x->stride, 3, w.p3);
+        }
+    }
+    add_products(rows, sums, lane, &s, VEC(loadu_ps)(scales + lane), x_scales);
+}
+
+INLINE void nf4_few(const int rows, float *y, const struct word_rows *x, const struct matrix *m,
+                    size_t panel)
+{
+    const struct nf4_numbers numbers = nf4_load_numbers(m->nf4.words);
+    const size_t left = m->rows - panel * PANEL_ROWS, n = left < PANEL_ROWS ? left : PANEL_ROWS;
+    _Alignas(64) float sums[WORD_FEW_ROWS][PANEL_ROWS] = {{0}};
+
+    for (size_t k = 0; k < m->cols; k += WORD_GROUP) {
+        const size_t n_group = m->cols - k < WORD_GROUP ? m->cols - k : WORD_GROUP;
+
+        for (size_t lane = 0; lane < PANEL_ROWS; lane += LANES)
+            nf4_add_group(rows, sums, x, m, panel, lane, k, n_group, numbers);
+    }
+    for (size_t r = 0; r < (size_t)rows; r++) {
+        for (size_t lane = 0; lane < n; lane += LANES)
+            vec_store(y + r * m->rows + panel * PANEL_ROWS + lane, n - lane,
+                      VEC(loadu_ps)(sums[r] + lane));
+    }
+}
+
+static void nf4_few_rows(float *y, const struct word_rows *x, int n_rows, const struct matrix *m,
+                         size_t panel, size_t end)
+{
+    for (; panel < end; panel++) {
+        if (n_rows == 1)
+            nf4_few(1, y, x, m, panel);
+        else if (n_rows == 2)
+            nf4_few(2, y, x, m, panel);
+        else if (n_rows == 3)
+            nf4_few(3, y, x, m, panel);
+        else
+            nf4_few(4, y, x, m, panel);
+    }
+}
+
 static void vector_few(float *y, const struct word_rows *x, int n_rows, const struct matrix *matrix,
                        size_t panel, size_t end)
 {
@@ -152,6 +226,10 @@ static void vector_few(float *y, const struct word_rows *x, int n_rows, const st
 #undef ROWS
     const size_t groups = word_groups(matrix->cols);
 
+    if (matrix->dtype == DTYPE_NF4) {
+        nf4_few_rows(y, x, n_rows, matrix, panel, end);
+        return;
+    }
     for (; panel < end; panel++) {
         const size_t left = matrix->rows - panel * PANEL_ROWS;
 

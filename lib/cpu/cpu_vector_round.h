@@ -3,6 +3,7 @@
 #ifndef CPU_CPU_VECTOR_ROUND_H
 #define CPU_CPU_VECTOR_ROUND_H
 
+#include "cpu/cpu_vector_nf4_words.h"
 #include "cpu/cpu_vector_words.h"
 
 #if defined(__AVX2__)
@@ -135,6 +136,10 @@ INLINE void vector_measure(float *scales, const struct matrix *matrix, size_t pa
 {
     const bool blocks = dtype_block_elements(matrix->dtype) > 1;
 
+    if (matrix->dtype == DTYPE_NF4) {
+        nf4_measure(scales, matrix, panel);
+        return;
+    }
     for (size_t k = 0; k < matrix->cols; k += WORD_GROUP, scales += PANEL_ROWS) {
         const size_t n = matrix->cols - k < WORD_GROUP ? matrix->cols - k : WORD_GROUP;
         const uint8_t *at = cpu_matrix_at(matrix, panel, k);
@@ -250,6 +255,10 @@ INLINE void expand_group(int32_t *w, enum dtype dtype, const uint8_t *p, size_t 
 static void vector_expand(int32_t *w, const struct matrix *matrix, const float *scales,
                           size_t panel, size_t first, size_t n)
 {
+    if (matrix->dtype == DTYPE_NF4) {
+        nf4_expand_words(w, matrix, scales, panel, first, n);
+        return;
+    }
     while (n > 0) {
         const size_t n_group = n < WORD_GROUP ? n : WORD_GROUP;
         const uint8_t *p = cpu_matrix_at(matrix, panel, first);

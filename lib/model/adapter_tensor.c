@@ -56,7 +56,7 @@ bool adapter_tensor_view(const struct tensor_entry *t, size_t rows, size_t cols,
         return status_fail(status, STATUS_CONFIG,
                            "tensor '%s': type %s is not supported in an adapter", t->name,
                            t->type_name);
-    *view = (struct tensor_view){t->dtype, rows, cols, t->data, t->size};
+    *view = (struct tensor_view){t->dtype, rows, cols, t->data, t->size, NULL};
     return check_values(t, rows * cols, status);
 }
 

@@ -1,10 +1,10 @@
 #include "model/model.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/hash.h"
 #include "base/memory.h"
-#include "model/model_files.h"
 #include "model/rope.h"
 
 /* A model without a tokenizer still serves records that bring their tokens. */
@@ -53,8 +53,28 @@ static bool compute_frequencies(struct model *model, const struct model_files *f
     return model->inv_freq != NULL;
 }
 
+/* Other weights have another name. */
+static void name_model(struct model *model, const struct model_files *files, const char *path)
+{
+    static const char *const suffixes[] = {
+        [QUANTIZE_NF4] = ", to nf4", [QUANTIZE_NF4_DQ] = ", to nf4 with double quantisation"};
+    const char *suffix = files->quantize ? suffixes[files->quantize] : "";
+
+    identity_of(model_files_tensors(files), hash_more(HASH_START, suffix, strlen(suffix)), path,
+                model->name);
+    model_files_describe(files, &model->weights_source);
+    buf_append_string(&model->weights_source, suffix);
+}
+
 struct model *model_open(const char *path, const struct backend *backend, struct device *device,
                          struct status *status)
+{
+    return model_open_quantised(path, QUANTIZE_OFF, backend, device, status);
+}
+
+struct model *model_open_quantised(const char *path, enum quantize quantize,
+                                   const struct backend *backend, struct device *device,
+                                   struct status *status)
 {
     struct model_files files;
     struct model *model;
@@ -66,11 +86,13 @@ struct model *model_open(const char *path, const struct backend *backend, struct
     model->backend = backend;
     model->device = device;
     model->config = files.config;
-    identity_of(model_files_tensors(&files), HASH_START, path, model->name);
-    model_files_describe(&files, &model->weights_source);
+    files.quantize = quantize;
+    name_model(model, &files, path);
     if (files.config.architecture != ARCH_LLAMA)
         ok = status_fail(status, STATUS_CONFIG, "is an encoder ('%s'), not a language model",
                          files.config.model_type);
+    else if (quantize && files.is_gguf)
+        ok = status_fail(status, STATUS_CONFIG, "is GGUF, --quantize takes safetensors");
     else
         ok = weights_load_llama(&model->weights, &files, backend, device, status) &&
              compute_frequencies(model, &files, status);

@@ -13,6 +13,7 @@
 #include "compute/backend.h"
 #include "formats/model_config.h"
 #include "model/identity.h"
+#include "model/model_files.h"
 #include "model/weights.h"
 #include "text/tokenizer.h"
 
@@ -32,6 +33,11 @@ struct model {
  * file: STATUS_NO_INPUT, STATUS_CONFIG (what is in it), STATUS_MEMORY, STATUS_DEVICE. */
 struct model *model_open(const char *path, const struct backend *backend, struct device *device,
                          struct status *status) MUST_CHECK;
+/* The same, the linear layers of a safetensors model quantised on the way: STATUS_CONFIG also where
+ * they are already, or cannot be. */
+struct model *model_open_quantised(const char *path, enum quantize quantize,
+                                   const struct backend *backend, struct device *device,
+                                   struct status *status) MUST_CHECK;
 void model_close(struct model *model); /* NULL allowed */
 
 /* The tokenizer, or false with STATUS_CONFIG and the reason why the model came without. */

@@ -15,10 +15,14 @@
 #include "formats/model_config.h"
 #include "formats/tensor_file.h"
 
+/* What becomes of a decoder's linear layers when they are loaded; enum of --quantize. */
+enum quantize { QUANTIZE_OFF, QUANTIZE_NF4, QUANTIZE_NF4_DQ };
+
 struct model_files {
     struct model_config config;
     char *path; /* ours; the folder, or the GGUF file itself */
     bool is_gguf;
+    enum quantize quantize;         /* off; for whoever loads the weights to set */
     struct gguf gguf;               /* where is_gguf */
     struct tensor_file safetensors; /* where not */
 };

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "formats/bnb_state.h"
+#include "model/nf4_tensor.h"
 #include "model/rope.h"
 
 /* What the loading of one model needs at each tensor. */
@@ -49,7 +51,7 @@ static bool find(const struct loader *l, const char *name, size_t rows, size_t c
     if (t->dtype == DTYPE_NONE)
         return status_fail(l->status, STATUS_CONFIG, "tensor '%s': type %s is not supported", name,
                            t->type_name);
-    *view = (struct tensor_view){t->dtype, rows, cols, t->data, t->size};
+    *view = (struct tensor_view){t->dtype, rows, cols, t->data, t->size, NULL};
     return true;
 }
 
@@ -63,17 +65,54 @@ static void format_name(char *name, size_t size, const char *format, int layer)
         snprintf(name, size, "%s", format);
 }
 
+static bool is_layer(const char *name)
+{
+    return strncmp(name, "model.layers.", strlen("model.layers.")) == 0;
+}
+
+/* As bitsandbytes saved it. */
+static bool find_nf4(const struct loader *l, const struct tensor_entry *t, size_t rows, size_t cols,
+                     struct tensor_view *view, struct nf4_tensor *nf4)
+{
+    const struct tensor_file *file = model_files_tensors(l->files);
+
+    if (l->files->quantize)
+        return status_fail(l->status, STATUS_CONFIG,
+                           "is quantised already, --quantize takes F32, F16 and BF16");
+    l->used[t - file->entries] = true;
+    return nf4_tensor_read(nf4, view, file, t, rows, cols, l->used, l->status);
+}
+
+/* The view of a linear layer's weights; *nf4 (empty before) owns what of it is not the file's. */
+static bool find_linear(const struct loader *l, const char *name, size_t rows, size_t cols,
+                        struct tensor_view *view, struct nf4_tensor *nf4)
+{
+    const struct tensor_entry *t = model_files_tensor(l->files, name);
+
+    if (t && l->used && !l->files->is_gguf && bnb_state_is(model_files_tensors(l->files), t))
+        return find_nf4(l, t, rows, cols, view, nf4) ||
+               status_context(l->status, "tensor '%s'", name);
+    if (!find(l, name, rows, cols, false, view))
+        return false;
+    if (l->files->quantize == QUANTIZE_OFF || !is_layer(name))
+        return true;
+    return nf4_tensor_quantise(nf4, view, l->files->quantize == QUANTIZE_NF4_DQ, l->status) ||
+           status_context(l->status, "tensor '%s'", name);
+}
+
 /* Of a linear layer. */
 static bool load_ordered(const struct loader *l, struct matrix **matrix, const char *format,
                          int layer, int rows, int cols, const int32_t *row_order)
 {
     char name[128];
     struct tensor_view view;
+    struct nf4_tensor nf4 = {0};
 
     format_name(name, sizeof(name), format, layer);
-    if (!find(l, name, (size_t)rows, (size_t)cols, false, &view))
+    if (!find_linear(l, name, (size_t)rows, (size_t)cols, &view, &nf4))
         return false;
     *matrix = l->op->upload_linear(l->device, &view, row_order, l->status);
+    nf4_tensor_release(&nf4);
     return *matrix || status_context(l->status, "tensor '%s'", name);
 }
 
@@ -258,6 +297,21 @@ static bool refuse_strangers(const struct loader *l)
     return true;
 }
 
+/* What config.json says of quantisation is what the tensors say. */
+static bool check_quantized(const struct loader *l)
+{
+    const struct tensor_file *file = model_files_tensors(l->files);
+    bool any = false;
+
+    for (size_t i = 0; i < file->n_entries; i++)
+        any = any || ends_with(file->entries[i].name, ".quant_state.bitsandbytes__nf4");
+    if (any == l->config->quantized)
+        return true;
+    return status_fail(l->status, STATUS_CONFIG,
+                       any ? "has quantised weights, but config.json no quantization_config"
+                           : "config.json has a quantization_config, but no weight is quantised");
+}
+
 bool weights_load_llama(struct llama_weights *weights, const struct model_files *files,
                         const struct backend *backend, struct device *device, struct status *status)
 {
@@ -267,7 +321,7 @@ bool weights_load_llama(struct llama_weights *weights, const struct model_files 
     *weights = (struct llama_weights){0};
     weights->layers = memory_zeroed((size_t)files->config.n_layers, sizeof(*weights->layers));
     l.used = memory_zeroed(model_files_tensors(files)->n_entries + 1, sizeof(*l.used));
-    ok = load_llama(&l, weights) && refuse_strangers(&l);
+    ok = load_llama(&l, weights) && refuse_strangers(&l) && check_quantized(&l);
     free(l.used);
     if (!ok)
         weights_release_llama(weights, files->config.n_layers, backend, device);

@@ -17,11 +17,11 @@ bool engine_open_device(struct engine *e, const char *device_name, int threads,
     return e->device != NULL;
 }
 
-bool engine_open(struct engine *e, const char *model_path, const char *device_name, int threads,
-                 struct status *status)
+bool engine_open(struct engine *e, const char *model_path, enum quantize quantize,
+                 const char *device_name, int threads, struct status *status)
 {
     if (engine_open_device(e, device_name, threads, status))
-        e->model = model_open(model_path, e->backend, e->device, status);
+        e->model = model_open_quantised(model_path, quantize, e->backend, e->device, status);
     if (!e->model) {
         engine_close(e);
         return false;

@@ -23,7 +23,7 @@ static const struct model *small_model(void)
     const struct device_options options = {.n_threads = 1};
     struct status status = {0};
     uint8_t zeros[4 * DIM * VOCAB_SIZE] = {0};
-    const struct tensor_view view = {DTYPE_F32, VOCAB_SIZE, DIM, zeros, sizeof(zeros)};
+    const struct tensor_view view = {DTYPE_F32, VOCAB_SIZE, DIM, zeros, sizeof(zeros), NULL};
 
     if (model)
         return model;

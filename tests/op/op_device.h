@@ -75,7 +75,7 @@ static inline bool op_rounds(const char *set)
 /* n host floats on the device; freed by op->free. */
 static inline float *op_upload(const struct op_device *d, const float *x, size_t n)
 {
-    const struct tensor_view view = {DTYPE_F32, 1, n, (const uint8_t *)x, n * sizeof(float)};
+    const struct tensor_view view = {DTYPE_F32, 1, n, (const uint8_t *)x, n * sizeof(float), NULL};
     struct status status = {0};
     float *y = d->op->upload_vector(d->device, &view, NULL, &status);
 

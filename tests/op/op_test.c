@@ -532,12 +532,17 @@ static void refuses_weights_whose_bytes_do_not_fit(const struct op_device *d)
 {
     static const uint8_t data[4096];
     static const struct tensor_view views[] = {
-        {DTYPE_F32, 4, 8, data, 127},       {DTYPE_F32, 4, 8, data, 129},
-        {DTYPE_Q4_1, 4, 31, data, 80},      {DTYPE_Q8_0, 0, 32, data, 0},
-        {DTYPE_F16, 4, 0, data, 0},         {DTYPE_NONE, 4, 8, data, 0},
-        {DTYPE_F32, SIZE_MAX, 4, data, 16}, {DTYPE_F32, SIZE_MAX / 2, 8, data, 4096},
+        {DTYPE_F32, 4, 8, data, 127, NULL},
+        {DTYPE_F32, 4, 8, data, 129, NULL},
+        {DTYPE_Q4_1, 4, 31, data, 80, NULL},
+        {DTYPE_Q8_0, 0, 32, data, 0, NULL},
+        {DTYPE_F16, 4, 0, data, 0, NULL},
+        {DTYPE_NF4, 1, 32, data, 16, NULL},
+        {DTYPE_NONE, 4, 8, data, 0, NULL},
+        {DTYPE_F32, SIZE_MAX, 4, data, 16, NULL},
+        {DTYPE_F32, SIZE_MAX / 2, 8, data, 4096, NULL},
     };
-    static const struct tensor_view fine = {DTYPE_F32, 3, 8, data, 96};
+    static const struct tensor_view fine = {DTYPE_F32, 3, 8, data, 96, NULL};
     static const int32_t orders[][3] = {{0, 1, 3}, {0, -1, 2}};
 
     for (size_t i = 0; i < LENGTH(views); i++) {

@@ -42,15 +42,33 @@ static inline void op_weights_block(uint8_t *block, enum dtype dtype, uint64_t k
         op_put16(block + 2, m);
         n_factors = 2;
         break;
+    case DTYPE_NF4:
+        n_factors = 0;
+        break;
     default:
         break;
     }
-    op_put16(block, d);
+    if (n_factors > 0)
+        op_put16(block, d);
     for (size_t i = 2 * n_factors; i < dtype_block_bytes(dtype); i++) {
         const uint32_t byte_counter[4] = {at, (uint32_t)i, 1, 0};
 
         block[i] = (uint8_t)(rng_philox(key, byte_counter).word[0] >> 24);
     }
+}
+
+/* What NF4's codes mean, behind the codes and freed with them: blocks of 64, so that runs are of 32
+ * columns where rows are no multiple of it. Nothing is rounded to 16 bits: word sets do not. */
+static inline const struct nf4_meaning *op_nf4(uint8_t *behind, size_t n, uint64_t key)
+{
+    struct nf4_meaning *nf4 = (struct nf4_meaning *)(void *)behind;
+    float *absmax = (float *)(void *)(nf4 + 1);
+
+    *nf4 = (struct nf4_meaning){.block = NF4_BLOCK, .absmax = absmax, .rounds_to = DTYPE_F32};
+    memcpy(nf4->values, nf4_codes, sizeof(nf4->values));
+    for (size_t i = 0; i * NF4_BLOCK < n; i++)
+        absmax[i] = i % 16 == 7 ? 0 : (float)(0.01 + rng_uniform(key, i, 3) * 0.1);
+    return nf4;
 }
 
 /* rows x cols of random weights; the caller frees view.data. */
@@ -59,11 +77,14 @@ static inline struct tensor_view op_weights(enum dtype dtype, size_t rows, size_
 {
     const size_t n_blocks = rows * (cols / dtype_block_elements(dtype));
     const size_t size = n_blocks * dtype_block_bytes(dtype);
-    uint8_t *data = memory_zeroed(size, 1);
+    const size_t codes = (size + 63) / 64 * 64; /* what lies behind them is aligned */
+    uint8_t *data = memory_zeroed(codes + sizeof(struct nf4_meaning) + size, 1);
 
     for (size_t b = 0; b < n_blocks; b++)
         op_weights_block(data + b * dtype_block_bytes(dtype), dtype, key, (uint32_t)b);
-    return (struct tensor_view){dtype, rows, cols, data, size};
+    return (struct tensor_view){
+        dtype, rows, cols,
+        data,  size, dtype == DTYPE_NF4 ? op_nf4(data + codes, rows * cols, key) : NULL};
 }
 
 static inline double op_f16(const uint8_t *p)
@@ -102,6 +123,10 @@ static inline float op_weight(const struct tensor_view *view, size_t row, size_t
     case DTYPE_Q4_1:
         bits = block[4 + j % 16] >> (j < 16 ? 0 : 4) & 15u;
         return (float)((double)bits * op_f16(block) + op_f16(block + 2));
+    case DTYPE_NF4:
+        bits = block[j / 2] >> (j % 2 ? 0 : 4) & 15u;
+        return view->nf4->values[bits] *
+               view->nf4->absmax[(row * view->cols + col) / view->nf4->block];
     default:
         memcpy(&f, block, sizeof(f));
         return f;

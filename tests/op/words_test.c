@@ -35,8 +35,8 @@ static void multiply(float *got, const float *x, const struct tensor_view *w)
 
 static struct tensor_view floats(const float *w)
 {
-    return (struct tensor_view){DTYPE_F32, ROWS, COLS, (const uint8_t *)w,
-                                (size_t)ROWS * COLS * sizeof(*w)};
+    return (struct tensor_view){
+        DTYPE_F32, ROWS, COLS, (const uint8_t *)w, (size_t)ROWS * COLS * sizeof(*w), NULL};
 }
 
 /* Of both signs in blocks, or one: the sum of a group is as large as its norms allow. */

@@ -370,7 +370,7 @@ static const struct {
      "rope_parameters: 'full_attention': settings by type of layer are not supported, but where "
      "layer_types has one type"},
     {mistral_4, "{\"quantization_config\":{\"quant_method\":\"bitsandbytes\"}}",
-     "quantization_config: checkpoints quantised by 'bitsandbytes' are not supported"},
+     "quantization_config: load_in_4bit: 8-bit weights (llm.int8()) are not supported, only nf4"},
     {mistral_4, "{\"quantization_config\":{}}",
      "quantization_config: checkpoints quantised by '?' are not supported"},
     {mistral_4, "{\"tie_word_embeddings\":1}",
