@@ -122,15 +122,18 @@ float nf4_offset(const float *absmax, size_t n)
     return n > 0 ? (float)(sum / (double)n) : 0;
 }
 
-/* The nearest value's place: how many middles between neighbours lie below v. */
+/* The place of the value nearest to v, as bitsandbytes' table of 2^16 steps from -1 to 1 has it: v
+ * is rounded to a step first. */
 static uint8_t place_of(float v, const float map[NF4_MAP])
 {
-    size_t low = 0, high = NF4_MAP - 1; /* the first middle that is not below v */
+    const int step = (int)((v + 1) * 32767.5f + 0.5f);
+    const float rounded = (float)step / 32767.5f - 1;
+    size_t low = 0, high = NF4_MAP - 1; /* the first middle that is not below it */
 
     while (low < high) {
         const size_t middle = (low + high) / 2;
 
-        if ((map[middle] + map[middle + 1]) / 2 < v)
+        if ((map[middle] + map[middle + 1]) / 2 < rounded)
             low = middle + 1;
         else
             high = middle;
