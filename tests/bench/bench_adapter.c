@@ -343,8 +343,8 @@ int main(int argc, char **argv)
     model_close(model);
     model = open_stack();
     adapter = make_adapter(&model->config);
-    bench_score(model, adapter, "7b-layers", 3);
-    bench_decode(model, adapter, "7b-layers", 12);
+    bench_score(model, adapter, "7b-layers", 7);
+    bench_decode(model, adapter, "7b-layers", 40);
     adapter_close(adapter);
     model_close(model);
     bench.backend->close(bench.device);
