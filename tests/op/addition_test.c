@@ -15,7 +15,7 @@
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 /* LAYERS layers of one x, ADAPTERS adapters; each adapter leaves one layer alone. */
-enum { LAYERS = 3, ADAPTERS = 3, MAX_RUNS = 64 };
+enum { LAYERS = 3, ADAPTERS = 3, MAX_RUNS = 64, MAX_RANK = 400 };
 
 static const struct addition_shape {
     int n, cols, rows[LAYERS], ranks[ADAPTERS];
@@ -177,7 +177,21 @@ static void mix(int *adapters, int n)
 
 /* ---- against double ----------------------------------------------------------------------- */
 
-static double reference(const struct fixture *f, int layer, int adapter, int row, int column)
+/* t[rank] = A x of a row, for all outputs of it. */
+static void down(const struct fixture *f, int layer, int adapter, int row, double *t)
+{
+    const size_t cols = (size_t)f->s->cols;
+    const float *x = f->x + (size_t)row * cols;
+
+    for (size_t r = 0; !alone(adapter, layer) && r < (size_t)f->s->ranks[adapter]; r++) {
+        t[r] = 0;
+        for (size_t k = 0; k < cols; k++)
+            t[r] += (double)x[k] * (double)op_weight(&f->a[adapter][layer], r, k);
+    }
+}
+
+static double reference(const struct fixture *f, int layer, int adapter, int row, int column,
+                        const double *t)
 {
     const size_t cols = (size_t)f->s->cols, c = (size_t)column;
     const float *x = f->x + (size_t)row * cols;
@@ -187,13 +201,8 @@ static double reference(const struct fixture *f, int layer, int adapter, int row
         y += (double)x[k] * (double)op_weight(&f->w[layer], c, k);
     if (alone(adapter, layer))
         return y;
-    for (size_t r = 0; r < (size_t)f->s->ranks[adapter]; r++) {
-        double t = 0;
-
-        for (size_t k = 0; k < cols; k++)
-            t += (double)x[k] * (double)op_weight(&f->a[adapter][layer], r, k);
-        added += t * (double)op_weight(&f->b[adapter][layer], c, r);
-    }
+    for (size_t r = 0; r < (size_t)f->s->ranks[adapter]; r++)
+        added += t[r] * (double)op_weight(&f->b[adapter][layer], c, r);
     return y + (double)scales[adapter] * added;
 }
 
@@ -207,8 +216,11 @@ static void compare_layer(const struct fixture *f, int layer, const int *adapter
     double error = 0, size = 0;
 
     for (int r = 0; r < f->s->n; r += step) {
+        double t[MAX_RANK];
+
+        down(f, layer, adapters[r], r, t);
         for (int c = 0; c < rows; c++) {
-            const double want = reference(f, layer, adapters[r], r, c);
+            const double want = reference(f, layer, adapters[r], r, c, t);
             const double off = (double)y[r * rows + c] - want;
 
             error += off * off;
