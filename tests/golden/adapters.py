@@ -7,14 +7,12 @@ A row has `model`, `adapter`, `modules` (how many linear layers PEFT adapted) an
 
   tiny     `hash` of the model's files, `adapter_hash`, `tokens`, `nll` (nats a token but the first);
            by how much the adapter moves the mean loss is `moved`
-  smollm2  `row` in VAL.jsonl, `n_tokens`, `ids_hash`, `base` and `loss`, the mean losses of the base
-           alone and with the adapter
+  smollm2  `row` in VAL.jsonl, `n_tokens`, `ids_hash`, `loss`, the mean (smollm2_scores.jsonl has those
+           of the base alone)
 """
 
 import sys
-from functools import cache
 from pathlib import Path
-from statistics import fmean as mean
 
 import torch
 from common import ids_hash, read_jsonl, tiny_hash, write_jsonl
@@ -38,10 +36,7 @@ BASES = {
     "gguf": ("llama-f32.gguf", "llama-f16.gguf", "llama-q8_0.gguf", "llama-q4_1.gguf"),
 }
 LENGTHS = (20, 90)
-SMOLLM2 = {"smollm2-attention": 200, "smollm2-all": 50}  # and on how many texts
-
-
-hash_of = cache(tiny_hash)
+SMOLLM2 = {"smollm2-attention": 200, "smollm2-all": 24}  # and on how many texts
 
 
 def adapted(base, folder):
@@ -82,29 +77,26 @@ def tiny(folder, adapters, out):
 
 def smollm2(gguf, adapters, val, out):
     tokenizer = smollm_tokenizer(gguf)
-    base = language_model(gguf)
-    models = {name: adapted(language_model(gguf), Path(adapters) / name) for name in SMOLLM2}
     rows = []
-    for i, row in enumerate(read_jsonl(val, max(SMOLLM2.values()))):
-        ids = tokenizer.encode(row["text"]).ids
-        before = mean(token_losses(base, ids))
-        for name in [name for name in SMOLLM2 if i < SMOLLM2[name]]:
-            model, n_modules = models[name]
+    for name, n_texts in SMOLLM2.items():
+        model, n_modules = adapted(language_model(gguf), Path(adapters) / name)
+        adapter_hash = tiny_hash(Path(adapters) / name)
+        for i, row in enumerate(read_jsonl(val, n_texts)):
+            ids = tokenizer.encode(row["text"]).ids
+            nll = token_losses(model, ids)
             rows.append(
                 {
                     "model": "smollm2",
                     "adapter": name,
-                    "adapter_hash": hash_of(Path(adapters) / name),
+                    "adapter_hash": adapter_hash,
                     "modules": n_modules,
                     "row": i,
                     "n_tokens": len(ids),
                     "ids_hash": ids_hash(ids),
-                    "base": round(before, 6),
-                    "loss": round(mean(token_losses(model, ids)), 6),
+                    "loss": round(sum(nll) / len(nll), 6),
                 }
             )
-            print(rows[-1], flush=True)
-    write_jsonl(out, rows)
+            write_jsonl(out, rows)
 
 
 if __name__ == "__main__":
