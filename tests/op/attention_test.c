@@ -46,7 +46,7 @@ static void fill_text(struct text *t)
 
 static void attend(const struct op_device *d, struct kv_cache *kv, struct text *t, int window)
 {
-    const struct segment segment = {0, 0, TOKENS, 0};
+    const struct segment segment = {0, 0, TOKENS, 0, -1};
     const struct batch batch = {.n_rows = TOKENS, .n_segments = 1, .segments = &segment};
     float *q = op_upload(d, t->q, LENGTH(t->q)), *k = op_upload(d, t->k, LENGTH(t->k));
     float *v = op_upload(d, t->v, LENGTH(t->v)), *out = op_guarded(d, NULL, LENGTH(t->out));
@@ -185,7 +185,7 @@ static void check_words(const struct op_device *d)
 {
     enum { N = 70, WIDE = 80, PAIRS = WIDE / 2, GROUPS = 2 };
     static float k[N * WIDE], v[N * WIDE];
-    const struct segment segment = {0, 0, N, 0};
+    const struct segment segment = {0, 0, N, 0, -1};
     const struct batch batch = {.n_rows = N, .n_segments = 1, .segments = &segment};
     struct status status = {0};
     struct kv_cache *kv = kv_cache_open(d->op, d->device, 1, 1, WIDE, 1, 2, &status);
