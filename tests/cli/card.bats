@@ -127,3 +127,38 @@ card() {
     cat "$work/off"
     [ ! -s "$work/off" ]
 }
+
+@test "a comparison of 40 real texts has the figures that transformers and PEFT give" {
+    need_models
+    need_data
+    # golden rows: tokens and losses of the three regions of the base; the loss with the adapter
+    jq -sc --slurpfile adapted "$root/tests/golden/smollm2_adapter_losses.jsonl" '
+        ($adapted | map(select(.adapter == "smollm2-attention")) | INDEX(.row)) as $loss
+        | .[] | select(.kind == "text" and .row < 40)
+        | {row, weight: .n_tokens, n: (.tokens | add), tokens, bytes, nll,
+           base: ((.nll | add) / (.tokens | add)), tuned: $loss["\(.row)"].loss}' \
+        "$root/tests/golden/smollm2_scores.jsonl" >"$work/golden"
+    [ "$(wc -l <"$work/golden")" = 40 ]
+    jq -s '. as $r | def part($i): ($r | map(.nll[$i]) | add) / ($r | map(.tokens[$i]) | add);
+        def leg(f): ($r | map(f) | add / length) as $mean
+            | (($r | map(f * .weight) | add) / ($r | map(.weight) | add)) as $average
+            | {average_loss: $average, perplexity: ($average | exp),
+               loss_std: ($r | map(f - $mean | . * .) | add / length | sqrt),
+               token_loss: (($r | map(f * .n) | add) / ($r | map(.n) | add)),
+               bits_per_byte: (($r | map(f * .n) | add) / (2 | log) / ($r | map(.bytes | add) | add))};
+        {base: (leg(.base) + {template: part(0), query: part(1), completion: part(2)}), tuned: leg(.tuned)}
+        | .gain = 1 - .tuned.perplexity / .base.perplexity' "$work/golden" >"$work/wanted"
+    head -n 40 "$MEDRAT_DATA/rationales/val.jsonl" >"$work/texts"
+    medrat-score -q -m smollm2 --adapter "$BATS_FILE_TMPDIR/adapters/smollm2-attention" --compare \
+        --summary "$work/summary" "$work/texts" >/dev/null
+    # what products of 16-bit numbers round away, else what sums of floats do
+    jq -c --slurpfile w "$work/wanted" '
+        (if .medrat.options.kernels | test("vnni|madd") then 2e-3 else 1e-4 end) as $error
+        | def leg($name): .[$name] + .medrat[$name] + (.medrat[$name].regions | map_values(.token_loss));
+        {base: leg("baseline_model"), tuned: leg("fine_tuned_model"),
+         gain: (.comparison.perplexity_improvement_percent / 100)} as $got
+        | $w[0] | paths(numbers) as $p | getpath($p) as $wanted | ($got | getpath($p)) as $value
+        | select($value / $wanted - 1 | fabs > $error) | [$p, $value, $wanted]' "$work/summary" >"$work/off"
+    cat "$work/off"
+    [ ! -s "$work/off" ]
+}
