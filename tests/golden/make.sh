@@ -11,7 +11,7 @@ data=${MEDRAT_DATA:-../shared/data}
 smollm2=$models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 tiny=$build/tiny
 
-[ $# -gt 0 ] || set -- tiny adapters losses peft_target rope greedy embeddings meteora tokens small_tokenizers mistral bm25 meteora_sets exact_sums score_totals
+[ $# -gt 0 ] || set -- tiny adapters losses peft_target rope greedy embeddings meteora tokens small_tokenizers mistral bm25 meteora_sets exact_sums score_totals nf4
 for name; do
     case $name in
     tiny)
@@ -36,6 +36,10 @@ for name; do
             $here/smollm2_losses.jsonl
         "$python" $here/scores.py smollm2 "$smollm2" "$data/rationales/val.jsonl" \
             $here/smollm2_scores.jsonl
+        ;;
+    nf4)
+        "$python" $here/nf4.py $here/nf4.jsonl
+        "$python" $here/nf4.py model $here/nf4 $here/nf4_losses.jsonl
         ;;
     peft_target)
         "$python" $here/peft_target.py $here/peft_target.jsonl
