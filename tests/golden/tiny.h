@@ -21,8 +21,11 @@
 #ifndef GOLDEN_TINY_H
 #define GOLDEN_TINY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct buf;
 
 enum tiny_type {
     TINY_NONE,
@@ -32,6 +35,8 @@ enum tiny_type {
     TINY_Q8_0,
     TINY_Q4_0,
     TINY_Q4_1,
+    TINY_Q4_K,
+    TINY_Q6_K,
     TINY_I64
 };
 
@@ -49,14 +54,19 @@ struct tiny_tensor {
     double planted_scale;
     int interleaved_heads; /* not 0: rows are written in GGUF's order for so many heads */
     const float *values;   /* not NULL: of a vector, these instead */
+    int n_fresh;           /* not 0: uniform instead of about normal, and rows repeat after so many:
+                              made at the speed of a disk */
 };
 
 struct tiny_model {
     const char *name; /* the seed of every tensor too */
     struct tiny_tensor tensors[TINY_MAX_TENSORS];
     int n_tensors;
-    int gguf_version;    /* 0: 3 */
-    float linear_factor; /* of a GGUF file's positions; 0: none */
+    int gguf_version;          /* 0: 3 */
+    float linear_factor;       /* of a GGUF file's positions; 0: none */
+    float rope_theta;          /* of a GGUF file; 0: 100000 */
+    const char *sentencepiece; /* the tokenizer of a GGUF file, as llama.cpp converts it; NULL: a
+                                  small one of our own */
 };
 
 /* tiny_values.c: one more tensor of a model, its name by format; cols 0: a vector of `rows` values.
@@ -70,8 +80,14 @@ double tiny_gain(double gain, int n_inputs);
 
 /* tiny_values.c: the bytes of a tensor; the caller frees. Ends the program when out of memory. */
 uint8_t *tiny_tensor_bytes(const struct tiny_tensor *tensor, size_t *size);
+size_t tiny_tensor_size(const struct tiny_tensor *tensor);
+uint16_t tiny_f16(float x); /* nearest, ties to even; |x| below f16's largest */
 const char *tiny_type_name(enum tiny_type type); /* as safetensors spells it */
 uint32_t tiny_type_gguf(enum tiny_type type);    /* ggml's number */
+
+/* tiny_k_blocks.c: 256 values to a block of 144 or 210 bytes, each part rounded for itself. */
+void tiny_put_q4_k(const float *x, uint8_t *out);
+void tiny_put_q6_k(const float *x, uint8_t *out);
 
 /* tiny_files.c: files below `dir`; a failure prints why and ends the program. */
 void tiny_write_text(const char *dir, const char *name, const char *text);
@@ -81,13 +97,36 @@ size_t tiny_write_shard(const char *dir, const char *name, const struct tiny_mod
                         int first, int end);
 void tiny_make_dir(const char *dir, const char *name, char *path, size_t path_size);
 
-/* tiny_gguf.c */
+/* tiny_gguf.c; tensors are made and written one after the other */
 struct tiny_shape {
     int dim, n_layers, n_heads, n_kv_heads, head_dim, ffn_dim, vocab_size, max_seq_len;
 };
 void tiny_write_gguf(const char *path, const struct tiny_model *model,
                      const struct tiny_shape *shape);
 int tiny_gguf_vocab_size(void);
+
+/* tiny_gguf_values.c: keys with values, behind each other. */
+struct tiny_gguf_values {
+    struct buf *out;
+    uint64_t n;
+};
+enum tiny_gguf_type {
+    TINY_VALUE_U32 = 4,
+    TINY_VALUE_I32,
+    TINY_VALUE_F32,
+    TINY_VALUE_BOOL,
+    TINY_VALUE_STRING
+};
+void tiny_put_le(struct buf *out, uint64_t value, int n_bytes);
+void tiny_put_string(struct buf *out, const char *bytes, size_t len);
+void tiny_put_u32(struct tiny_gguf_values *v, const char *key, int value);
+void tiny_put_f32(struct tiny_gguf_values *v, const char *key, float value);
+void tiny_put_bool(struct tiny_gguf_values *v, const char *key, bool value);
+void tiny_put_text(struct tiny_gguf_values *v, const char *key, const char *value);
+/* The head of an array; its n elements follow. */
+void tiny_put_array(struct tiny_gguf_values *v, const char *key, enum tiny_gguf_type type, int n);
+/* The tokenizer of a SentencePiece file, of at most n_tokens pieces, filled up to so many. */
+void tiny_put_sentencepiece(struct tiny_gguf_values *v, const char *path, int n_tokens);
 
 /* tiny_models.c: all tensors of a Llama or a Mistral. head_type TINY_NONE: tied; embed_type may
  * differ from the linears', as in real GGUF files. */

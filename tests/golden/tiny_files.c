@@ -69,18 +69,16 @@ static void describe(struct buf *header, const struct tiny_tensor *t, size_t beg
 size_t tiny_write_shard(const char *dir, const char *name, const struct tiny_model *model,
                         int first, int end)
 {
-    struct buf path = {0}, header = {0}, data = {0};
+    struct buf path = {0}, header = {0};
     uint8_t length[8];
-    size_t n_bytes;
+    size_t n_bytes = 0;
 
     buf_append_char(&header, '{');
     for (int i = first; i < end; i++) {
-        size_t size;
-        uint8_t *bytes = tiny_tensor_bytes(&model->tensors[i], &size);
+        const size_t size = tiny_tensor_size(&model->tensors[i]);
 
-        describe(&header, &model->tensors[i], data.len, size);
-        buf_append(&data, bytes, size);
-        free(bytes);
+        describe(&header, &model->tensors[i], n_bytes, size);
+        n_bytes += size;
     }
     buf_append_string(&header, ",\"__metadata__\":{\"format\":\"pt\"}}");
     while (header.len % 8)
@@ -93,12 +91,16 @@ size_t tiny_write_shard(const char *dir, const char *name, const struct tiny_mod
 
     put(file, path.data, length, sizeof(length));
     put(file, path.data, header.data, header.len);
-    put(file, path.data, data.data, data.len);
+    for (int i = first; i < end; i++) {
+        size_t size;
+        uint8_t *bytes = tiny_tensor_bytes(&model->tensors[i], &size);
+
+        put(file, path.data, bytes, size);
+        free(bytes);
+    }
     finish(file, path.data);
-    n_bytes = data.len;
     buf_release(&path);
     buf_release(&header);
-    buf_release(&data);
     return n_bytes;
 }
 

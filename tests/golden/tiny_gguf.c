@@ -9,7 +9,6 @@
 
 #include "base/buf.h"
 
-enum { VALUE_U32 = 4, VALUE_I32 = 5, VALUE_F32 = 6, VALUE_BOOL = 7, VALUE_STRING = 8, ARRAY = 9 };
 enum { TYPE_NORMAL = 1, TYPE_CONTROL = 3 };
 enum { ALIGNMENT = 32, N_CONTROL = 3, N_ABSENT = 5 };
 
@@ -40,58 +39,6 @@ static int is_absent(int byte)
     return 0;
 }
 
-static void put_le(struct buf *out, uint64_t value, int n_bytes)
-{
-    for (int i = 0; i < n_bytes; i++)
-        buf_append_char(out, (char)(value >> (8 * i) & 0xFF));
-}
-
-static void put_string(struct buf *out, const char *bytes, size_t len)
-{
-    put_le(out, len, 8);
-    buf_append(out, bytes, len);
-}
-
-struct writer {
-    struct buf out;
-    uint64_t n_values;
-};
-
-static void put_key(struct writer *w, const char *key, uint32_t type)
-{
-    put_string(&w->out, key, strlen(key));
-    put_le(&w->out, type, 4);
-    w->n_values++;
-}
-
-static void put_u32(struct writer *w, const char *key, int value)
-{
-    put_key(w, key, VALUE_U32);
-    put_le(&w->out, (uint64_t)value, 4);
-}
-
-static void put_f32(struct writer *w, const char *key, float value)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &value, 4);
-    put_key(w, key, VALUE_F32);
-    put_le(&w->out, bits, 4);
-}
-
-static void put_text(struct writer *w, const char *key, const char *value)
-{
-    put_key(w, key, VALUE_STRING);
-    put_string(&w->out, value, strlen(value));
-}
-
-static void put_array(struct writer *w, const char *key, uint32_t type, int n)
-{
-    put_key(w, key, ARRAY);
-    put_le(&w->out, type, 4);
-    put_le(&w->out, (uint64_t)n, 8);
-}
-
 int tiny_gguf_vocab_size(void)
 {
     return N_CONTROL + 256 - N_ABSENT + N_MERGES;
@@ -108,117 +55,135 @@ static void put_byte_tokens(struct buf *out)
         if (is_absent(byte))
             continue;
         if (point < 0x80) {
-            put_string(out, utf8, 1);
+            tiny_put_string(out, utf8, 1);
             continue;
         }
         utf8[0] = (char)(0xC0 | point >> 6);
         utf8[1] = (char)(0x80 | (point & 0x3F));
-        put_string(out, utf8, 2);
+        tiny_put_string(out, utf8, 2);
     }
 }
 
-static void put_tokenizer(struct writer *w)
+static void put_tokenizer(struct tiny_gguf_values *w)
 {
-    put_text(w, "tokenizer.ggml.model", "gpt2");
-    put_text(w, "tokenizer.ggml.pre", "smollm");
-    put_array(w, "tokenizer.ggml.tokens", VALUE_STRING, tiny_gguf_vocab_size());
+    tiny_put_text(w, "tokenizer.ggml.model", "gpt2");
+    tiny_put_text(w, "tokenizer.ggml.pre", "smollm");
+    tiny_put_array(w, "tokenizer.ggml.tokens", TINY_VALUE_STRING, tiny_gguf_vocab_size());
     for (int i = 0; i < N_CONTROL; i++)
-        put_string(&w->out, control_tokens[i], strlen(control_tokens[i]));
-    put_byte_tokens(&w->out);
+        tiny_put_string(w->out, control_tokens[i], strlen(control_tokens[i]));
+    put_byte_tokens(w->out);
     for (int i = 0; i < N_MERGES; i++) {
         struct buf joined = {0};
 
         for (const char *p = merges[i]; *p; p++)
             if (*p != ' ')
                 buf_append_char(&joined, *p);
-        put_string(&w->out, joined.data, joined.len);
+        tiny_put_string(w->out, joined.data, joined.len);
         buf_release(&joined);
     }
-    put_array(w, "tokenizer.ggml.token_type", VALUE_I32, tiny_gguf_vocab_size());
+    tiny_put_array(w, "tokenizer.ggml.token_type", TINY_VALUE_I32, tiny_gguf_vocab_size());
     for (int i = 0; i < tiny_gguf_vocab_size(); i++)
-        put_le(&w->out, i < N_CONTROL ? TYPE_CONTROL : TYPE_NORMAL, 4);
-    put_array(w, "tokenizer.ggml.merges", VALUE_STRING, N_MERGES);
+        tiny_put_le(w->out, i < N_CONTROL ? TYPE_CONTROL : TYPE_NORMAL, 4);
+    tiny_put_array(w, "tokenizer.ggml.merges", TINY_VALUE_STRING, N_MERGES);
     for (int i = 0; i < N_MERGES; i++)
-        put_string(&w->out, merges[i], strlen(merges[i]));
-    put_u32(w, "tokenizer.ggml.bos_token_id", 1);
-    put_u32(w, "tokenizer.ggml.eos_token_id", 2);
-    put_u32(w, "tokenizer.ggml.unknown_token_id", 0);
-    put_u32(w, "tokenizer.ggml.padding_token_id", 2);
-    put_key(w, "tokenizer.ggml.add_space_prefix", VALUE_BOOL);
-    put_le(&w->out, 0, 1);
-    put_key(w, "tokenizer.ggml.add_bos_token", VALUE_BOOL);
-    put_le(&w->out, 0, 1);
+        tiny_put_string(w->out, merges[i], strlen(merges[i]));
+    tiny_put_u32(w, "tokenizer.ggml.bos_token_id", 1);
+    tiny_put_u32(w, "tokenizer.ggml.eos_token_id", 2);
+    tiny_put_u32(w, "tokenizer.ggml.unknown_token_id", 0);
+    tiny_put_u32(w, "tokenizer.ggml.padding_token_id", 2);
+    tiny_put_bool(w, "tokenizer.ggml.add_space_prefix", false);
+    tiny_put_bool(w, "tokenizer.ggml.add_bos_token", false);
 }
 
-static void put_values(struct writer *w, const char *name, float linear_factor,
+static void put_values(struct tiny_gguf_values *w, const struct tiny_model *m,
                        const struct tiny_shape *s)
 {
-    put_text(w, "general.architecture", "llama");
-    put_text(w, "general.name", name);
-    put_u32(w, "llama.block_count", s->n_layers);
-    put_u32(w, "llama.context_length", s->max_seq_len);
-    put_u32(w, "llama.embedding_length", s->dim);
-    put_u32(w, "llama.feed_forward_length", s->ffn_dim);
-    put_u32(w, "llama.attention.head_count", s->n_heads);
-    put_u32(w, "llama.attention.head_count_kv", s->n_kv_heads);
-    put_u32(w, "llama.attention.key_length", s->head_dim);
-    put_u32(w, "llama.attention.value_length", s->head_dim);
-    put_u32(w, "llama.rope.dimension_count", s->head_dim);
-    put_u32(w, "llama.vocab_size", s->vocab_size);
-    put_f32(w, "llama.rope.freq_base", 100000.0f);
-    if (linear_factor > 0) {
-        put_text(w, "llama.rope.scaling.type", "linear");
-        put_f32(w, "llama.rope.scaling.factor", linear_factor);
+    tiny_put_text(w, "general.architecture", "llama");
+    tiny_put_text(w, "general.name", m->name);
+    tiny_put_u32(w, "llama.block_count", s->n_layers);
+    tiny_put_u32(w, "llama.context_length", s->max_seq_len);
+    tiny_put_u32(w, "llama.embedding_length", s->dim);
+    tiny_put_u32(w, "llama.feed_forward_length", s->ffn_dim);
+    tiny_put_u32(w, "llama.attention.head_count", s->n_heads);
+    tiny_put_u32(w, "llama.attention.head_count_kv", s->n_kv_heads);
+    tiny_put_u32(w, "llama.attention.key_length", s->head_dim);
+    tiny_put_u32(w, "llama.attention.value_length", s->head_dim);
+    tiny_put_u32(w, "llama.rope.dimension_count", s->head_dim);
+    tiny_put_u32(w, "llama.vocab_size", s->vocab_size);
+    tiny_put_f32(w, "llama.rope.freq_base", m->rope_theta > 0 ? m->rope_theta : 100000.0f);
+    if (m->linear_factor > 0) {
+        tiny_put_text(w, "llama.rope.scaling.type", "linear");
+        tiny_put_f32(w, "llama.rope.scaling.factor", m->linear_factor);
     }
-    put_f32(w, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
-    put_tokenizer(w);
+    tiny_put_f32(w, "llama.attention.layer_norm_rms_epsilon", 1e-5f);
+    if (m->sentencepiece)
+        tiny_put_sentencepiece(w, m->sentencepiece, s->vocab_size);
+    else
+        put_tokenizer(w);
 }
 
-static void pad(struct buf *out)
+static size_t padded(size_t size)
 {
-    while (out->len % ALIGNMENT)
-        buf_append_char(out, 0);
+    return (size + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+}
+
+static void describe(struct buf *infos, const struct tiny_model *model)
+{
+    size_t at = 0;
+
+    for (int i = 0; i < model->n_tensors; i++) {
+        const struct tiny_tensor *t = &model->tensors[i];
+
+        tiny_put_string(infos, t->name, strlen(t->name));
+        tiny_put_le(infos, (uint64_t)t->n_dims, 4);
+        for (int d = t->n_dims - 1; d >= 0; d--)
+            tiny_put_le(infos, (uint64_t)t->shape[d], 8);
+        tiny_put_le(infos, tiny_type_gguf(t->type), 4);
+        tiny_put_le(infos, at, 8);
+        at += padded(tiny_tensor_size(t));
+    }
+}
+
+static bool put(FILE *file, const void *bytes, size_t size)
+{
+    static const uint8_t zeros[ALIGNMENT];
+
+    return fwrite(bytes, 1, size, file) == size &&
+           fwrite(zeros, 1, padded(size) - size, file) == padded(size) - size;
+}
+
+static bool put_tensor(FILE *file, const struct tiny_tensor *tensor)
+{
+    size_t size;
+    uint8_t *bytes = tiny_tensor_bytes(tensor, &size);
+    const bool ok = put(file, bytes, size);
+
+    free(bytes);
+    return ok;
 }
 
 void tiny_write_gguf(const char *path, const struct tiny_model *model,
                      const struct tiny_shape *shape)
 {
-    struct writer w = {0};
-    struct buf head = {0}, infos = {0}, data = {0};
-
-    put_values(&w, model->name, model->linear_factor, shape);
-    for (int i = 0; i < model->n_tensors; i++) {
-        const struct tiny_tensor *t = &model->tensors[i];
-        size_t size;
-        uint8_t *bytes = tiny_tensor_bytes(t, &size);
-
-        put_string(&infos, t->name, strlen(t->name));
-        put_le(&infos, (uint64_t)t->n_dims, 4);
-        for (int d = t->n_dims - 1; d >= 0; d--)
-            put_le(&infos, (uint64_t)t->shape[d], 8);
-        put_le(&infos, tiny_type_gguf(t->type), 4);
-        put_le(&infos, data.len, 8);
-        buf_append(&data, bytes, size);
-        pad(&data);
-        free(bytes);
-    }
-    buf_append_string(&head, "GGUF");
-    put_le(&head, (uint64_t)(model->gguf_version ? model->gguf_version : 3), 4);
-    put_le(&head, (uint64_t)model->n_tensors, 8);
-    put_le(&head, w.n_values, 8);
-    buf_append_text(&head, buf_text(&w.out));
-    buf_append_text(&head, buf_text(&infos));
-    pad(&head);
-    buf_append_text(&head, buf_text(&data));
-
+    struct buf head = {0}, pairs = {0};
+    struct tiny_gguf_values values = {&pairs, 0};
     FILE *file = fopen(path, "wb");
+    bool ok;
 
-    if (!file || fwrite(head.data, 1, head.len, file) != head.len || fclose(file)) {
+    put_values(&values, model, shape);
+    buf_append_string(&head, "GGUF");
+    tiny_put_le(&head, (uint64_t)(model->gguf_version ? model->gguf_version : 3), 4);
+    tiny_put_le(&head, (uint64_t)model->n_tensors, 8);
+    tiny_put_le(&head, values.n, 8);
+    buf_append_text(&head, buf_text(&pairs));
+    describe(&head, model);
+    ok = file && put(file, head.data, head.len);
+    for (int i = 0; ok && i < model->n_tensors; i++)
+        ok = put_tensor(file, &model->tensors[i]);
+    if (!file || fclose(file) || !ok) {
         fprintf(stderr, "tiny models: %s: %s\n", path, strerror(errno));
         exit(70);
     }
-    buf_release(&w.out);
     buf_release(&head);
-    buf_release(&infos);
-    buf_release(&data);
+    buf_release(&pairs);
 }

@@ -12,7 +12,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 
-enum { BLOCK = 32 };
+enum { BLOCK = 32, K_BLOCK = 256 };
 
 /* The sum of four uniforms has variance 1/3 and needs no libm, whose last bits differ. */
 static double about_normal(uint64_t key, uint64_t index)
@@ -24,6 +24,19 @@ static double about_normal(uint64_t key, uint64_t index)
     for (int i = 0; i < 4; i++)
         sum += (double)b.word[i] * 0x1p-32;
     return (sum - 2) * sqrt(3.0);
+}
+
+/* Of unit variance too; four values are one hash. */
+static double uniform(uint64_t key, uint64_t index)
+{
+    const uint64_t bits = hash_mix(key + (index / 4 + 1) * UINT64_C(0x9E3779B97F4A7C15));
+
+    return ((double)(bits >> index % 4 * 16 & 0xFFFF) - 32767.5) * (1.7320508075688772 / 32768);
+}
+
+static double draw(const struct tiny_tensor *t, uint64_t key, int64_t index)
+{
+    return t->n_fresh ? uniform(key, (uint64_t)index) : about_normal(key, (uint64_t)index);
 }
 
 /* Which row a planted row follows: a bijection on [0, n), not its own inverse. */
@@ -40,26 +53,30 @@ static int64_t half_split_row(int64_t row, int64_t head_dim)
     return head * head_dim + r % 2 * (head_dim / 2) + r / 2;
 }
 
-static void fill_row(const struct tiny_tensor *t, int64_t row, float *out)
+/* Which of its rows a file's row is. */
+static int64_t source_row(const struct tiny_tensor *t, int64_t row)
+{
+    if (t->interleaved_heads && t->n_dims == 2)
+        row = half_split_row(row, t->shape[0] / t->interleaved_heads);
+    return t->n_fresh ? row % t->n_fresh : row;
+}
+
+static void fill_row(const struct tiny_tensor *t, int64_t source, float *out)
 {
     const int64_t n_cols = t->n_dims == 2 ? t->shape[1] : t->shape[0];
     const int64_t n_rows = t->n_dims == 2 ? t->shape[0] : 1;
-    int64_t source = row;
 
     if (t->values) {
         memcpy(out, t->values, (size_t)n_cols * sizeof(*out));
         return;
     }
-    if (t->interleaved_heads && t->n_dims == 2)
-        source = half_split_row(row, n_rows / t->interleaved_heads);
     for (int64_t i = 0; i < n_cols; i++) {
         const bool bias = t->interleaved_heads && t->n_dims == 1;
         const int64_t at = bias ? half_split_row(i, n_cols / t->interleaved_heads) : i;
-        double x = t->offset + t->scale * about_normal(t->key, (uint64_t)(source * n_cols + at));
+        double x = t->offset + t->scale * draw(t, t->key, source * n_cols + at);
 
         if (t->planted_key)
-            x += t->planted_scale *
-                 about_normal(t->planted_key, (uint64_t)(plant(source, n_rows) * n_cols + i));
+            x += t->planted_scale * draw(t, t->planted_key, plant(source, n_rows) * n_cols + i);
         out[i] = (float)x;
     }
 }
@@ -71,8 +88,7 @@ static uint16_t to_bf16(float x)
     return (uint16_t)((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
 }
 
-/* Nearest, ties to even; our values are far from f16's largest. */
-static uint16_t to_f16(float x)
+uint16_t tiny_f16(float x)
 {
     const uint16_t sign = (uint16_t)(float_to_bits(x) >> 16 & 0x8000u);
     const double magnitude = fabs((double)x);
@@ -102,7 +118,7 @@ static void put_q8_0(const float *x, uint8_t *out)
         largest = fmaxf(largest, fabsf(x[i]));
     const float d = largest / 127;
 
-    put16(out, to_f16(d));
+    put16(out, tiny_f16(d));
     for (int i = 0; i < BLOCK; i++)
         out[2 + i] = (uint8_t)(int8_t)(d > 0 ? roundf(x[i] / d) : 0);
 }
@@ -130,7 +146,7 @@ static void put_q4_0(const float *x, uint8_t *out)
             largest = x[i];
     const float d = largest / -8;
 
-    put16(out, to_f16(d));
+    put16(out, tiny_f16(d));
     put_nibbles(x, d, 0, 8.5f, out + 2);
 }
 
@@ -144,8 +160,8 @@ static void put_q4_1(const float *x, uint8_t *out)
     }
     const float d = (high - low) / 15;
 
-    put16(out, to_f16(d));
-    put16(out + 2, to_f16(low));
+    put16(out, tiny_f16(d));
+    put16(out + 2, tiny_f16(low));
     put_nibbles(x, d, low, 0.5f, out + 4);
 }
 
@@ -159,7 +175,7 @@ static void put_row(enum tiny_type type, const float *x, int64_t n, uint8_t *out
             memcpy(out + i * 4, x + i, 4);
             break;
         case TINY_F16:
-            put16(out + i * 2, to_f16(x[i]));
+            put16(out + i * 2, tiny_f16(x[i]));
             break;
         case TINY_BF16:
             put16(out + i * 2, to_bf16(x[i]));
@@ -179,6 +195,14 @@ static void put_row(enum tiny_type type, const float *x, int64_t n, uint8_t *out
             if (i % BLOCK == 0)
                 put_q4_1(x + i, out + i / BLOCK * 20);
             break;
+        case TINY_Q4_K:
+            if (i % K_BLOCK == 0)
+                tiny_put_q4_k(x + i, out + i / K_BLOCK * 144);
+            break;
+        case TINY_Q6_K:
+            if (i % K_BLOCK == 0)
+                tiny_put_q6_k(x + i, out + i / K_BLOCK * 210);
+            break;
         }
     }
 }
@@ -188,9 +212,14 @@ static const struct {
     uint32_t gguf;
     size_t block, bytes; /* elements and bytes of a block */
 } type_table[] = {
-    [TINY_F32] = {"F32", 0, 1, 4},        [TINY_F16] = {"F16", 1, 1, 2},
-    [TINY_BF16] = {"BF16", 30, 1, 2},     [TINY_Q8_0] = {"Q8_0", 8, BLOCK, 34},
-    [TINY_Q4_0] = {"Q4_0", 2, BLOCK, 18}, [TINY_Q4_1] = {"Q4_1", 3, BLOCK, 20},
+    [TINY_F32] = {"F32", 0, 1, 4},
+    [TINY_F16] = {"F16", 1, 1, 2},
+    [TINY_BF16] = {"BF16", 30, 1, 2},
+    [TINY_Q8_0] = {"Q8_0", 8, BLOCK, 34},
+    [TINY_Q4_0] = {"Q4_0", 2, BLOCK, 18},
+    [TINY_Q4_1] = {"Q4_1", 3, BLOCK, 20},
+    [TINY_Q4_K] = {"Q4_K", 12, K_BLOCK, 144},
+    [TINY_Q6_K] = {"Q6_K", 14, K_BLOCK, 210},
     [TINY_I64] = {"I64", 27, 1, 8},
 };
 
@@ -204,18 +233,40 @@ uint32_t tiny_type_gguf(enum tiny_type type)
     return type_table[type].gguf;
 }
 
+static size_t row_size(const struct tiny_tensor *t)
+{
+    const int64_t n_cols = t->n_dims == 2 ? t->shape[1] : t->shape[0];
+
+    return (size_t)n_cols / type_table[t->type].block * type_table[t->type].bytes;
+}
+
+size_t tiny_tensor_size(const struct tiny_tensor *t)
+{
+    return row_size(t) * (size_t)(t->n_dims == 2 ? t->shape[0] : 1);
+}
+
 uint8_t *tiny_tensor_bytes(const struct tiny_tensor *t, size_t *size)
 {
     const int64_t n_rows = t->n_dims == 2 ? t->shape[0] : 1;
     const int64_t n_cols = t->n_dims == 2 ? t->shape[1] : t->shape[0];
-    const size_t row_bytes = (size_t)n_cols / type_table[t->type].block * type_table[t->type].bytes;
+    const size_t row_bytes = row_size(t);
     uint8_t *bytes = memory_zeroed((size_t)n_rows, row_bytes);
     float *row = memory_zeroed((size_t)n_cols, sizeof(*row));
+    int64_t *made = memory_zeroed((size_t)n_rows, sizeof(*made)); /* 1 + where a source went */
 
     for (int64_t r = 0; r < n_rows; r++) {
-        fill_row(t, r, row);
-        put_row(t->type, row, n_cols, bytes + (size_t)r * row_bytes);
+        const int64_t source = source_row(t, r);
+        uint8_t *to = bytes + (size_t)r * row_bytes;
+
+        if (made[source]) {
+            memcpy(to, bytes + (size_t)(made[source] - 1) * row_bytes, row_bytes);
+            continue;
+        }
+        fill_row(t, source, row);
+        put_row(t->type, row, n_cols, to);
+        made[source] = r + 1;
     }
+    free(made);
     free(row);
     *size = (size_t)n_rows * row_bytes;
     return bytes;
