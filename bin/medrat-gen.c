@@ -7,6 +7,7 @@
 #include "cli/share_path.h"
 #include "run/engine.h"
 #include "run/generator.h"
+#include "run/memory_plan.h"
 #include "run/sequence.h"
 
 static struct common_args args = COMMON_ARGS_INIT;
@@ -54,6 +55,7 @@ static const struct cli_option options[] = {
     COMMON_QUANTIZE_ROW(args),
     COMMON_THREADS_ROW(args),
     COMMON_BATCH_ROW(args),
+    COMMON_MEM_ROW(args),
     COMMON_RECORD_OPTIONS(args),
 };
 
@@ -102,6 +104,26 @@ static void stats(void *self, struct buf *members)
     generator_write_stats(self, members);
 }
 
+/* Prompts that no --max-length bounds may be as long as the model's context. */
+static bool check_memory(const struct model_choice *choice, struct status *status)
+{
+    const size_t new_tokens =
+        (size_t)(wanted.max_tokens > 0 ? wanted.max_tokens : recipe.max_tokens);
+    const struct memory_plan_options plan = {
+        .model_path = choice->model.data,
+        .quantize = (enum quantize)args.quantize,
+        .device_name = "cpu",
+        .threads = args.threads,
+        .batch = args.batch,
+        .longest = wanted.max_length > 0 ? wanted.max_length + new_tokens : 0,
+        .legs = 1,
+        .adapters = choice->adapter_paths,
+        .n_adapters = choice->n_adapters,
+    };
+
+    return memory_plan_check(&plan, args.mem, status);
+}
+
 static bool open_all(struct status *status)
 {
     struct model_choice choice = {0};
@@ -110,6 +132,7 @@ static bool open_all(struct status *status)
     if (share_path_recipe(recipe_option, &path, status) &&
         recipe_read(&recipe, path.data, status) &&
         model_choice_make(&choice, args.model, "smollm2", &args.adapters, args.quiet, status) &&
+        check_memory(&choice, status) &&
         engine_open(&engine, choice.model.data, (enum quantize)args.quantize, "cpu", args.threads,
                     status) &&
         engine_open_adapters(&engine, choice.adapter_names, choice.adapter_paths, choice.n_adapters,

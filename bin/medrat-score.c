@@ -9,6 +9,7 @@
 #include "cli/run_stats.h"
 #include "cli/verify.h"
 #include "run/engine.h"
+#include "run/memory_plan.h"
 #include "run/score_report.h"
 #include "run/scorer.h"
 
@@ -63,6 +64,7 @@ static const struct cli_option options[] = {
     COMMON_QUANTIZE_ROW(args),
     COMMON_THREADS_ROW(args),
     COMMON_BATCH_ROW(args),
+    COMMON_MEM_ROW(args),
     COMMON_RECORD_OPTIONS(args),
 };
 
@@ -252,6 +254,23 @@ static bool check_compare(const struct model_choice *choice, struct status *stat
     return true;
 }
 
+static bool check_memory(const struct model_choice *choice, struct status *status)
+{
+    const struct memory_plan_options plan = {
+        .model_path = choice->model.data,
+        .quantize = (enum quantize)args.quantize,
+        .device_name = "cpu",
+        .threads = args.threads,
+        .batch = args.batch,
+        .longest = wanted.max_length,
+        .legs = wanted.compare ? 2 : 1,
+        .adapters = choice->adapter_paths,
+        .n_adapters = choice->n_adapters,
+    };
+
+    return memory_plan_check(&plan, args.mem, status);
+}
+
 static bool open_all(struct status *status)
 {
     struct model_choice choice = {0};
@@ -259,7 +278,7 @@ static bool open_all(struct status *status)
 
     if (set_truncate(status) &&
         model_choice_make(&choice, args.model, "smollm2", &args.adapters, args.quiet, status) &&
-        check_compare(&choice, status) &&
+        check_compare(&choice, status) && check_memory(&choice, status) &&
         engine_open(&engine, choice.model.data, (enum quantize)args.quantize, "cpu", args.threads,
                     status) &&
         engine_open_adapters(&engine, choice.adapter_names, choice.adapter_paths, choice.n_adapters,

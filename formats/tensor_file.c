@@ -19,6 +19,13 @@ const struct tensor_entry *tensor_file_find(const struct tensor_file *file, cons
     return bsearch(&key, file->entries, file->n_entries, sizeof(key), compare_names);
 }
 
+void tensor_file_drop(const struct tensor_file *file, const uint8_t *data, size_t size)
+{
+    mapped_file_drop(&file->map, data, size);
+    for (size_t i = 0; i < file->n_parts; i++)
+        tensor_file_drop(&file->parts[i], data, size);
+}
+
 void tensor_file_close(struct tensor_file *file)
 {
     free(file->entries);

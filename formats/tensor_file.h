@@ -44,6 +44,11 @@ const struct tensor_entry *tensor_file_find(const struct tensor_file *file, cons
 
 void tensor_file_close(struct tensor_file *file);
 
+/* Gives the memory of mapped bytes back until they are looked at again; the caller's own bytes
+ * stay.
+ */
+void tensor_file_drop(const struct tensor_file *file, const uint8_t *data, size_t size);
+
 /* For the readers: is this a name that messages can show (1 to TENSOR_FILE_MAX_NAME bytes, no
  * control characters)? */
 bool tensor_file_name_ok(struct text name);

@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE /* madvise; posix_madvise does nothing here */
 #include "base/mapped_file.h"
 
 #include <errno.h>
@@ -45,4 +46,14 @@ void mapped_file_close(struct mapped_file *file)
     if (file->data)
         munmap((void *)(uintptr_t)file->data, file->size);
     *file = (struct mapped_file){0};
+}
+
+void mapped_file_drop(const struct mapped_file *file, const uint8_t *data, size_t size)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t begin = (uintptr_t)file->data, from = (uintptr_t)data;
+    const uintptr_t first = (from + page - 1) / page * page, end = (from + size) / page * page;
+
+    if (size <= file->size && from >= begin && from - begin <= file->size - size && first < end)
+        madvise((void *)first, end - first, MADV_DONTNEED); /* a failure costs memory alone */
 }

@@ -17,4 +17,8 @@ struct mapped_file {
 bool mapped_file_open(struct mapped_file *file, const char *path, struct status *status) MUST_CHECK;
 void mapped_file_close(struct mapped_file *file);
 
+/* Gives the memory of these bytes back, as far as they are whole pages of the file: they are read
+ * from it again when they are looked at. Bytes elsewhere stay as they are. */
+void mapped_file_drop(const struct mapped_file *file, const uint8_t *data, size_t size);
+
 #endif

@@ -41,6 +41,7 @@ struct common_args {
     int threads;                 /* 0: as many as the machine gives */
     int batch;
     int quantize; /* enum quantize of model/model_files.h */
+    size_t mem;   /* 0: no limit */
     uint64_t seed;
 };
 
@@ -95,6 +96,15 @@ cli_parse_function common_options_expect;           /* N or FILE into struct com
         .help =                                                                                    \
             "texts computed together; more is faster and takes memory; results do not depend on "  \
             "it"                                                                                   \
+    }
+
+#define COMMON_MEM_ROW(args)                                                                       \
+    {                                                                                              \
+        .name = "mem", .kind = CLI_SIZE, .value = &(args).mem, .min = 1, .max = 0x1p60,            \
+        .argument = "SIZE", .fallback = "no limit",                                                \
+        .help =                                                                                    \
+            "refuse at once, saying for what, if the run may need more memory; K, M and G are "    \
+            "understood"                                                                           \
     }
 
 #define COMMON_SEED_ROW(args)                                                                      \

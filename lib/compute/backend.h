@@ -88,6 +88,11 @@ struct backend {
      * and never to be given to embed(). The layer's results are the same bits. */
     struct matrix *(*upload_linear)(struct device *d, const struct tensor_view *view,
                                     const int32_t *row_order, struct status *status);
+    /* Bytes that upload, or upload_linear, keeps of such a view, whose data is not looked at. */
+    size_t (*matrix_size)(const struct device *d, const struct tensor_view *view, bool is_linear);
+    /* Bytes that the device takes for itself to pass n rows through linear layers of at most `cols`
+     * columns. */
+    size_t (*scratch_size)(const struct device *d, int n, int cols);
     void (*free_matrix)(struct device *d, struct matrix *matrix); /* NULL allowed */
     /* Norm weights and biases: all elements of the view as floats; element i is the file's
      * row_order[i] (NULL: i). The caller frees it by free(). */

@@ -1,4 +1,5 @@
 /* The backend table filled for the CPU, and the life of its device. */
+#include <malloc.h> /* mallopt */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,15 @@ static void cpu_close(struct device *d)
     free(d);
 }
 
+/* What is packed as numbers of 16 bits is freed once it is rounded, and its memory must go: glibc
+ * keeps blocks of up to 32 MiB when one of them has been freed, unless it is told a size. */
+static void return_large_blocks(void)
+{
+#ifdef M_MMAP_THRESHOLD
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+#endif
+}
+
 static struct device *cpu_open(const struct device_options *options, struct status *status)
 {
     const struct cpu_kernels *kernels = cpu_kernels_pick(getenv("MEDRAT_KERNELS"), status);
@@ -89,6 +99,7 @@ static struct device *cpu_open(const struct device_options *options, struct stat
 
     if (!kernels)
         return NULL;
+    return_large_blocks();
     d = memory_zeroed(1, sizeof(*d));
     d->kernels = kernels;
     d->pool = thread_pool_open(options->n_threads, status);
@@ -140,6 +151,30 @@ static struct matrix *cpu_upload_linear(struct device *d, const struct tensor_vi
         return NULL;
     }
     return matrix;
+}
+
+static size_t cpu_matrix_size(const struct device *d, const struct tensor_view *view,
+                              bool is_linear)
+{
+    const size_t n_panels = (view->rows + PANEL_ROWS - 1) / PANEL_ROWS;
+    const size_t scales = word_groups(view->cols) * PANEL_ROWS * sizeof(float);
+    const size_t pairs = (view->cols + 1) / 2 * PANEL_ROWS * sizeof(int32_t);
+    const size_t panel = view->rows > 0 ? view->size / view->rows * PANEL_ROWS : 0;
+
+    if (!d->kernels->words) /* with them a group's scale says an absmax, mostly */
+        return n_panels * (view->dtype == DTYPE_NF4 ? panel + scales : panel);
+    return n_panels *
+           (scales + (is_linear && dtype_block_elements(view->dtype) == 1 ? pairs : panel));
+}
+
+static size_t cpu_scratch_size(const struct device *d, int n, int cols)
+{
+    const size_t linear = cpu_linear_scratch(d->kernels, (size_t)cols);
+    const size_t attention = cpu_attention_scratch();
+    const size_t a_thread = (linear > attention ? linear : attention) * sizeof(float);
+    const size_t rounded = d->kernels->words ? cpu_words_round_size((size_t)n, (size_t)cols) : 0;
+
+    return (size_t)thread_pool_size(d->pool) * a_thread + rounded;
 }
 
 static void cpu_free_matrix(struct device *d, struct matrix *matrix)
@@ -223,6 +258,8 @@ const struct backend backend_cpu = {
     .describe = cpu_describe,
     .upload = cpu_upload,
     .upload_linear = cpu_upload_linear,
+    .matrix_size = cpu_matrix_size,
+    .scratch_size = cpu_scratch_size,
     .free_matrix = cpu_free_matrix,
     .upload_vector = cpu_upload_vector,
     .alloc = cpu_alloc,

@@ -64,6 +64,8 @@ void cpu_linear(struct device *d, float *y, const float *x, const struct matrix 
  * after cpu_device_fail. */
 bool cpu_words_round(struct device *d, const float *x, size_t n, size_t cols,
                      struct word_rows *rows) MUST_CHECK;
+/* Bytes of n rounded rows. */
+size_t cpu_words_round_size(size_t n, size_t cols);
 /* Fills in matrix->scales; the device has the scratch of cpu_linear_scratch. */
 bool cpu_words_measure(struct device *d, struct matrix *matrix, struct status *status) MUST_CHECK;
 /* Rounds a measured matrix of single numbers (F32, F16, BF16) once and for all: half of F32's

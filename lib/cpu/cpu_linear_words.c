@@ -55,6 +55,11 @@ bool cpu_words_round(struct device *d, const float *x, size_t n, size_t cols,
     return true;
 }
 
+size_t cpu_words_round_size(size_t n, size_t cols)
+{
+    return n * (pairs_of(cols) + word_groups(cols)) * sizeof(int32_t);
+}
+
 static void measure_item(void *context, size_t item, int thread)
 {
     const struct words_job *job = context;

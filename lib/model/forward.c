@@ -64,6 +64,15 @@ static bool alloc_all(struct forward *f, struct status *status)
            alloc(f, &f->logits, FORWARD_LOGIT_ROWS, c->vocab_size, status);
 }
 
+size_t forward_size(const struct model_config *c, int max_rows)
+{
+    const size_t dim = (size_t)c->dim, q_dim = (size_t)c->n_heads * (size_t)c->head_dim;
+    const size_t kv_dim = (size_t)c->n_kv_heads * (size_t)c->head_dim, ffn = (size_t)c->ffn_dim;
+    const size_t a_row = 4 * dim + 2 * q_dim + 2 * kv_dim + 2 * ffn; /* alloc_all's */
+
+    return ((size_t)max_rows * a_row + FORWARD_LOGIT_ROWS * (size_t)c->vocab_size) * sizeof(float);
+}
+
 struct forward *forward_open(const struct model *model, struct adapter *const *adapters,
                              int n_adapters, int max_rows, struct status *status)
 {

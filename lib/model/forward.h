@@ -27,6 +27,8 @@ struct forward; /* scratch of one caller */
  * the model by index. `model` and the adapters must outlive it. STATUS_MEMORY: no room. */
 struct forward *forward_open(const struct model *model, struct adapter *const *adapters,
                              int n_adapters, int max_rows, struct status *status) MUST_CHECK;
+/* Bytes of the device's memory that one takes. */
+size_t forward_size(const struct model_config *config, int max_rows);
 void forward_close(struct forward *forward); /* NULL allowed */
 
 /* Passes the batch through all layers; its keys and values go into the cache, whose slots have

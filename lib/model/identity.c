@@ -31,8 +31,11 @@ void identity_of(const struct tensor_file *tensors, uint64_t start, const char *
     struct text shown = model_name_of(path);
     uint64_t h = start;
 
-    for (size_t i = 0; i < tensors->n_entries; i++)
+    for (size_t i = 0; i < tensors->n_entries; i++) {
         h = hash_tensor(h, &tensors->entries[i]);
+        /* a few looks bring large parts of a file into memory */
+        tensor_file_drop(tensors, tensors->entries[i].data, tensors->entries[i].size);
+    }
     if (shown.len > room)
         shown.len = room;
     snprintf(name, IDENTITY_SIZE, "%.*s@%016llx", (int)shown.len, shown.ptr,

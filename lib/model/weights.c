@@ -17,7 +17,8 @@ struct loader {
     const struct backend *op;
     struct device *device;
     struct status *status;
-    bool *used; /* [n_entries of the files] tensors that were asked for; NULL: nobody counts */
+    bool *used;   /* [n_entries of the files] tensors that were asked for; NULL: nobody counts */
+    size_t *size; /* adds up what would be uploaded instead; NULL: uploads */
 };
 
 static bool fail_shape(const struct loader *l, const struct tensor_entry *t, const char *name,
@@ -53,6 +54,14 @@ static bool find(const struct loader *l, const char *name, size_t rows, size_t c
                            t->type_name);
     *view = (struct tensor_view){t->dtype, rows, cols, t->data, t->size, NULL};
     return true;
+}
+
+/* It is packed: the file's pages are not needed for now. */
+static void drop(const struct loader *l, const char *name)
+{
+    const struct tensor_entry *t = model_files_tensor(l->files, name);
+
+    tensor_file_drop(model_files_tensors(l->files), t->data, t->size);
 }
 
 static void format_name(char *name, size_t size, const char *format, int layer)
@@ -100,6 +109,20 @@ static bool find_linear(const struct loader *l, const char *name, size_t rows, s
            status_context(l->status, "tensor '%s'", name);
 }
 
+/* Of a linear layer, whose quantisation is not looked into. */
+static bool add_size(const struct loader *l, const char *name, size_t rows, size_t cols)
+{
+    const struct tensor_entry *t = model_files_tensor(l->files, name);
+    const bool saved = t && !l->files->is_gguf && bnb_state_is(model_files_tensors(l->files), t);
+    struct tensor_view view = {DTYPE_NF4, rows, cols, NULL, rows * cols / 2, NULL};
+
+    if (!saved && (!l->files->quantize || !is_layer(name)) &&
+        !find(l, name, rows, cols, false, &view))
+        return false;
+    *l->size += l->op->matrix_size(l->device, &view, true);
+    return true;
+}
+
 /* Of a linear layer. */
 static bool load_ordered(const struct loader *l, struct matrix **matrix, const char *format,
                          int layer, int rows, int cols, const int32_t *row_order)
@@ -109,10 +132,13 @@ static bool load_ordered(const struct loader *l, struct matrix **matrix, const c
     struct nf4_tensor nf4 = {0};
 
     format_name(name, sizeof(name), format, layer);
+    if (l->size)
+        return add_size(l, name, (size_t)rows, (size_t)cols);
     if (!find_linear(l, name, (size_t)rows, (size_t)cols, &view, &nf4))
         return false;
     *matrix = l->op->upload_linear(l->device, &view, row_order, l->status);
     nf4_tensor_release(&nf4);
+    drop(l, name);
     return *matrix || status_context(l->status, "tensor '%s'", name);
 }
 
@@ -130,7 +156,12 @@ static bool load_table(const struct loader *l, struct matrix **matrix, const cha
 
     if (!find(l, name, (size_t)rows, (size_t)cols, false, &view))
         return false;
+    if (l->size) {
+        *l->size += l->op->matrix_size(l->device, &view, false);
+        return true;
+    }
     *matrix = l->op->upload(l->device, &view, NULL, l->status);
+    drop(l, name);
     return *matrix || status_context(l->status, "tensor '%s'", name);
 }
 
@@ -144,6 +175,10 @@ static bool load_vector_ordered(const struct loader *l, float **vector, const ch
     format_name(name, sizeof(name), format, layer);
     if (!find(l, name, 1, (size_t)n, true, &view))
         return false;
+    if (l->size) {
+        *l->size += (size_t)n * sizeof(float);
+        return true;
+    }
     *vector = l->op->upload_vector(l->device, &view, row_order, l->status);
     return *vector || status_context(l->status, "tensor '%s'", name);
 }
@@ -258,14 +293,29 @@ static bool ends_with(const char *name, const char *end)
     return len >= n && strcmp(name + len - n, end) == 0;
 }
 
+/* Two tensors of one size, a piece at a time: neither is in memory as a whole. */
+static bool same_bytes(const struct loader *l, const struct tensor_entry *a,
+                       const struct tensor_entry *b)
+{
+    const size_t most = (size_t)16 << 20;
+    bool same = true;
+
+    for (size_t at = 0, n; same && at < a->size; at += n) {
+        n = a->size - at < most ? a->size - at : most;
+        same = memcmp(a->data + at, b->data + at, n) == 0;
+        tensor_file_drop(model_files_tensors(l->files), a->data + at, n);
+        tensor_file_drop(model_files_tensors(l->files), b->data + at, n);
+    }
+    return same;
+}
+
 /* An output matrix beside tied embeddings says nothing new, or is no copy of them: then the
  * versions of transformers differ in which they take. */
 static bool check_tied(const struct loader *l, const struct tensor_entry *head)
 {
     const struct tensor_entry *embed = model_files_tensor(l->files, "model.embed_tokens.weight");
 
-    if (embed->size == head->size && embed->dtype == head->dtype &&
-        memcmp(embed->data, head->data, head->size) == 0)
+    if (embed->size == head->size && embed->dtype == head->dtype && same_bytes(l, embed, head))
         return true;
     return status_fail(l->status, STATUS_CONFIG,
                        "tensor '%s': differs from '%s', but tie_word_embeddings is true",
@@ -315,7 +365,7 @@ static bool check_quantized(const struct loader *l)
 bool weights_load_llama(struct llama_weights *weights, const struct model_files *files,
                         const struct backend *backend, struct device *device, struct status *status)
 {
-    struct loader l = {files, &files->config, backend, device, status, NULL};
+    struct loader l = {files, &files->config, backend, device, status, NULL, NULL};
     bool ok;
 
     *weights = (struct llama_weights){0};
@@ -325,6 +375,20 @@ bool weights_load_llama(struct llama_weights *weights, const struct model_files 
     free(l.used);
     if (!ok)
         weights_release_llama(weights, files->config.n_layers, backend, device);
+    return ok;
+}
+
+bool weights_size_llama(size_t *size, const struct model_files *files,
+                        const struct backend *backend, struct device *device, struct status *status)
+{
+    const struct loader l = {files, &files->config, backend, device, status, NULL, size};
+    struct llama_weights none = {0};
+    bool ok;
+
+    *size = 0;
+    none.layers = memory_zeroed((size_t)files->config.n_layers, sizeof(*none.layers));
+    ok = load_llama(&l, &none);
+    free(none.layers);
     return ok;
 }
 
@@ -410,7 +474,7 @@ static bool load_bert(const struct loader *l, struct bert_weights *w)
 bool weights_load_bert(struct bert_weights *weights, const struct model_files *files,
                        const struct backend *backend, struct device *device, struct status *status)
 {
-    const struct loader l = {files, &files->config, backend, device, status, NULL};
+    const struct loader l = {files, &files->config, backend, device, status, NULL, NULL};
 
     *weights = (struct bert_weights){0};
     weights->layers = memory_zeroed((size_t)files->config.n_layers, sizeof(*weights->layers));

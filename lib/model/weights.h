@@ -66,6 +66,10 @@ struct bert_weights {
 bool weights_load_llama(struct llama_weights *weights, const struct model_files *files,
                         const struct backend *backend, struct device *device,
                         struct status *status) MUST_CHECK;
+/* Bytes that they take on the device, from the files' headers alone; errors as above. */
+bool weights_size_llama(size_t *size, const struct model_files *files,
+                        const struct backend *backend, struct device *device,
+                        struct status *status) MUST_CHECK;
 void weights_release_llama(struct llama_weights *weights, int n_layers,
                            const struct backend *backend, struct device *device);
 

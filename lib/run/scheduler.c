@@ -95,17 +95,24 @@ static void list_remove(struct list *list, const struct sequence *s)
     *list = kept;
 }
 
-static int kv_blocks(const struct scheduler *s, size_t kv_tokens)
+static int kv_blocks(const struct model_config *c, int n_slots, size_t kv_tokens)
 {
-    const size_t context = (size_t)s->model->config.max_seq_len;
-    size_t tokens = kv_tokens ? kv_tokens : (size_t)s->n_slots * KV_TOKENS_A_SLOT;
+    const size_t context = (size_t)c->max_seq_len;
+    size_t tokens = kv_tokens ? kv_tokens : (size_t)n_slots * KV_TOKENS_A_SLOT;
     size_t blocks;
 
     if (tokens < context)
         tokens = context;
-    blocks = tokens / KV_BLOCK_TOKENS + (size_t)s->n_slots; /* each slot's last block may be partly
+    blocks = tokens / KV_BLOCK_TOKENS + (size_t)n_slots; /* each slot's last block may be partly
                                                                filled */
     return blocks < INT32_MAX ? (int)blocks : INT32_MAX;
+}
+
+static int step_rows(const struct scheduler_options *o)
+{
+    const int rows = o->max_step_rows > 0 ? o->max_step_rows : MAX_STEP_ROWS;
+
+    return rows < o->n_slots ? o->n_slots : rows;
 }
 
 static bool open_workers(struct scheduler *s, int threads, struct status *status)
@@ -144,15 +151,14 @@ struct scheduler *scheduler_open(const struct model *model, const struct schedul
     s->model = model;
     s->n_slots = options->n_slots;
     s->alone = options->alone;
-    s->max_rows = options->max_step_rows > 0 ? options->max_step_rows : MAX_STEP_ROWS;
-    if (s->max_rows < s->n_slots)
-        s->max_rows = s->n_slots;
+    s->max_rows = step_rows(options);
     alloc_step(s);
     s->n_adapters = options->n_adapters;
     s->forward = forward_open(model, options->adapters, options->n_adapters, s->max_rows, status);
     if (s->forward)
-        s->kv = kv_cache_open(model->backend, model->device, c->n_layers, c->n_kv_heads,
-                              c->head_dim, s->n_slots, kv_blocks(s, options->kv_tokens), status);
+        s->kv =
+            kv_cache_open(model->backend, model->device, c->n_layers, c->n_kv_heads, c->head_dim,
+                          s->n_slots, kv_blocks(c, s->n_slots, options->kv_tokens), status);
     if (!s->kv || !open_workers(s, options->threads, status)) {
         scheduler_close(s);
         return NULL;
@@ -160,6 +166,26 @@ struct scheduler *scheduler_open(const struct model *model, const struct schedul
     if (c->sliding_window > 0 && c->sliding_window < c->max_seq_len)
         kv_cache_set_window(s->kv, c->sliding_window, s->max_rows);
     return s;
+}
+
+void scheduler_memory(const struct model_config *c, const struct backend *backend,
+                      const struct device *device, const struct scheduler_options *options,
+                      size_t longest, size_t *kv_cache, size_t *scratch)
+{
+    const size_t most = (size_t)kv_blocks(c, options->n_slots, options->kv_tokens);
+    const size_t context = (size_t)c->max_seq_len, threads = (size_t)options->threads;
+    const size_t tokens = longest > 0 && longest < context ? longest : context;
+    const size_t a_slot = (tokens + KV_BLOCK_TOKENS - 1) / KV_BLOCK_TOKENS;
+    size_t blocks = (size_t)options->n_slots * a_slot + KV_KEPT_BLOCKS;
+    const int q_dim = c->n_heads * c->head_dim, rows = step_rows(options);
+    int widest = c->dim > c->ffn_dim ? c->dim : c->ffn_dim;
+
+    widest = widest > q_dim ? widest : q_dim;
+    blocks = blocks < most ? blocks : most;
+    *kv_cache =
+        blocks * kv_cache_block_size(backend, device, c->n_layers, c->n_kv_heads, c->head_dim);
+    *scratch = forward_size(c, rows) + backend->scratch_size(device, rows, widest) +
+               threads * (size_t)c->vocab_size * (sizeof(struct candidate) + sizeof(double));
 }
 
 static void free_list(struct list *list)

@@ -59,6 +59,12 @@ void scheduler_close(struct scheduler *scheduler); /* NULL allowed; frees its se
 struct sequence *scheduler_submit(struct scheduler *scheduler, const struct request *request,
                                   struct status *status) MUST_CHECK;
 
+/* Bytes that a scheduler takes at most, running n_slots sequences of at most `longest` tokens (0:
+ * the model's context), its device's scratch included. */
+void scheduler_memory(const struct model_config *config, const struct backend *backend,
+                      const struct device *device, const struct scheduler_options *options,
+                      size_t longest, size_t *kv_cache, size_t *scratch);
+
 bool scheduler_busy(const struct scheduler *scheduler); /* something waits or runs */
 
 /* One forward pass: admit, fill, forward, advance, retire. */
