@@ -194,7 +194,7 @@ static void losses_of_saved_models_agree(void **state)
     size_t i;
 
     (void)state;
-    for (int set = 0; golden_kernels[set]; set++) {
+    for (int set = 0; set < GOLDEN_N_KERNELS; set++) {
         struct golden_device d;
 
         if (!golden_device_open(&d, golden_kernels[set], 2))
