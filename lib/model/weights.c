@@ -56,7 +56,7 @@ static bool find(const struct loader *l, const char *name, size_t rows, size_t c
     return true;
 }
 
-/* It is packed: the file's pages are not needed for now. */
+/* It is packed: the file's pages have served. */
 static void drop(const struct loader *l, const char *name)
 {
     const struct tensor_entry *t = model_files_tensor(l->files, name);
