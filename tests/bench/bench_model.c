@@ -1,6 +1,7 @@
 /* How fast whole models are, as JSON lines: tokens a second, and the arithmetic of their linear
  * layers as a share of the peaks probed in the same run, before and after each case: of float
- * multiply-adds, and of products of 16-bit numbers, by the instructions of the kernel set in use.
+ * multiply-adds, and of products of 16-bit numbers, by the instructions of the kernel set in use
+ * and by those of bf16.
  *
  *   bench_model LANGUAGE_MODEL ENCODER TEXTS THREADS
  *
@@ -57,16 +58,18 @@ static double peak_gflops(thread_pool_run *probe)
 
 /* What a case did in its best round. */
 struct result {
-    double tokens, seconds, peak, peak16;
+    double tokens, seconds, peak, peak16, bf16;
 };
 
 static void probe_peaks(struct result *r)
 {
     const double peak = peak_gflops(probe_multiply_item);
     const double peak16 = peak_gflops(probe_words_item);
+    const double bf16 = peak_gflops(probe_bf16_item);
 
     r->peak = peak > r->peak ? peak : r->peak;
     r->peak16 = peak16 > r->peak16 ? peak16 : r->peak16;
+    r->bf16 = bf16 > r->bf16 ? bf16 : r->bf16;
 }
 
 static struct result begin_result(void)
@@ -98,6 +101,8 @@ static void print_result(const char *what, int sequences, const struct result *r
     if (r->peak16 > 0)
         printf(",\"peak_16_bit_gflops\":%.1f,\"share_of_16_bit\":%.3f", r->peak16,
                gflops / r->peak16);
+    if (r->bf16 > 0)
+        printf(",\"bf16_peak_gflops\":%.1f,\"share_of_bf16\":%.3f", r->bf16, gflops / r->bf16);
     printf("}\n");
     fflush(stdout);
 }

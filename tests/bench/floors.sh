@@ -4,16 +4,12 @@
 #
 #   floors.sh FIGURES RATIOS THREADS
 #
-# Shares are of the peak of float multiply-adds; of that of 16-bit products where the kernel set is
-# an AVX-512 one and the processor has BF16. They bind on every machine; the ratios on those with
-# AVX2, of THREADS threads unless said.
+# Shares are of the peak of float multiply-adds; of bf16's where the kernel set is an AVX-512 one and
+# the processor has it, which may be half of floats' or twice that, so the others stand beside it.
+# They bind on every machine; the ratios on those with AVX2, of THREADS threads unless said.
 set -eu
 
-bf16=false
-! grep -qw avx512_bf16 /proc/cpuinfo 2>/dev/null || bf16=true
-
-jq -rn --slurpfile figures "$1" --slurpfile ratios "$2" --argjson threads "$3" \
-    --argjson bf16 "$bf16" '
+jq -rn --slurpfile figures "$1" --slurpfile ratios "$2" --argjson threads "$3" '
     def percent: . * 100 | round | "\(.) %";
     def times: "\(. * 100 | round / 100) x";
     def row(name; floor; value; format): [name, (floor | format)]
@@ -21,12 +17,13 @@ jq -rn --slurpfile figures "$1" --slurpfile ratios "$2" --argjson threads "$3" \
           else [(value | format), if value >= floor then "holds" else "below" end] end;
     def figure(f): first($figures[] | select(.threads == $threads) | select(f)) // {};
     def share(name; f; floor): figure(f) as $line
-        | (($line.device // "") | startswith("avx512")) as $wide
-        | if $bf16 and $wide
-          then row("\(name), of the 16-bit peak"; floor; $line.share_of_16_bit; percent)
-          else row("\(name), of the float peak"; floor; $line.share_of_f32; percent)
-               | if $line.share_of_16_bit then .[3] += " (16-bit peak: "
-                     + ($line.share_of_16_bit | percent) + ")" else . end end;
+        | [if $line.share_of_bf16 then "float peak: \($line.share_of_f32 | percent)" else empty end,
+           if $line.share_of_16_bit
+           then "16-bit peak: \($line.share_of_16_bit | percent)" else empty end] as $others
+        | if $line.share_of_bf16
+          then row("\(name), of the bf16 peak"; floor; $line.share_of_bf16; percent)
+          else row("\(name), of the float peak"; floor; $line.share_of_f32; percent) end
+        | if $others != [] then .[3] += " (\($others | join(", ")))" else . end;
     def ratio(name; lines; floor): [$ratios[] | select(lines)] as $lines
         | row(name; floor; ($lines | map(.ratio) | min); times);
     def one(n): first($figures[] | select(.bench == "score" and .threads == n)).tokens_per_s;
