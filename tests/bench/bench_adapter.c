@@ -62,7 +62,7 @@ static struct matrix *random_matrix(enum dtype dtype, size_t rows, size_t cols, 
     const size_t block = dtype_block_bytes(dtype);
     const size_t size = rows * cols / dtype_block_elements(dtype) * block;
     uint8_t *data = memory_zeroed(size + sizeof(uint64_t), 1);
-    const struct tensor_view view = {dtype, rows, cols, data, size};
+    const struct tensor_view view = {dtype, rows, cols, data, size, NULL};
     static uint64_t state = 88172645463325252;
     struct matrix *m;
     struct status status;
@@ -93,7 +93,7 @@ static float *ones(int n)
 {
     float *host = memory_zeroed((size_t)n, sizeof(*host)), *vector;
     const struct tensor_view view = {DTYPE_F32, 1, (size_t)n, (const uint8_t *)host,
-                                     (size_t)n * sizeof(*host)};
+                                     (size_t)n * sizeof(*host), NULL};
     struct status status;
 
     for (int i = 0; i < n; i++)
