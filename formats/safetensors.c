@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/checked.h"
+#include "base/memory.h"
 #include "formats/byte_cursor.h"
 #include "formats/foreign_file.h"
 #include "formats/json_file.h"
@@ -315,5 +316,6 @@ bool safetensors_open(struct tensor_file *file, const char *path, struct status 
         return foreign_file_explain(path, FOREIGN_FILE_SAFETENSORS, status);
     }
     file->map = map;
+    file->path = memory_string(path, strlen(path));
     return true;
 }

@@ -19,6 +19,28 @@ const struct tensor_entry *tensor_file_find(const struct tensor_file *file, cons
     return bsearch(&key, file->entries, file->n_entries, sizeof(key), compare_names);
 }
 
+static bool holds(const struct tensor_file *file, const struct tensor_entry *entry)
+{
+    const uintptr_t begin = (uintptr_t)file->map.data, at = (uintptr_t)entry->data;
+
+    return file->path && at >= begin && at - begin <= file->map.size;
+}
+
+const char *tensor_file_name_of(const struct tensor_file *file, const struct tensor_entry *entry)
+{
+    const struct tensor_file *in = file;
+    const char *slash;
+
+    for (size_t i = 0; i < file->n_parts; i++) {
+        if (holds(&file->parts[i], entry))
+            in = &file->parts[i];
+    }
+    if (!holds(in, entry))
+        return NULL;
+    slash = strrchr(in->path, '/');
+    return slash ? slash + 1 : in->path;
+}
+
 void tensor_file_drop(const struct tensor_file *file, const uint8_t *data, size_t size)
 {
     mapped_file_drop(&file->map, data, size);
@@ -30,6 +52,7 @@ void tensor_file_close(struct tensor_file *file)
 {
     free(file->entries);
     free(file->names);
+    free(file->path);
     mapped_file_close(&file->map);
     for (size_t i = 0; i < file->n_parts; i++)
         tensor_file_close(&file->parts[i]);

@@ -33,6 +33,7 @@ struct tensor_file {
     struct tensor_entry *entries; /* ours, sorted by name (strcmp) */
     size_t n_entries;
     char *names; /* ours; the entries' names, each ended by a zero */
+    char *path;  /* ours; NULL where the bytes are the caller's, or a reader does not say */
 
     struct tensor_file
         *parts;     /* [n_parts] ours: the files that this one joins; then map is empty */
@@ -41,6 +42,9 @@ struct tensor_file {
 
 /* NULL if the file has no tensor of that name. */
 const struct tensor_entry *tensor_file_find(const struct tensor_file *file, const char *name);
+
+/* The name, without folders, of the file that an entry's bytes are in; NULL where none is known. */
+const char *tensor_file_name_of(const struct tensor_file *file, const struct tensor_entry *entry);
 
 void tensor_file_close(struct tensor_file *file);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/float16.h"
+#include "model/tensor_values.h"
 
 enum { ROWS_AT_A_TIME = 64 };
 
@@ -35,18 +36,6 @@ static bool check_shape(const struct tensor_entry *t, size_t rows, size_t cols,
                        t->name, has, rows, cols);
 }
 
-static bool check_values(const struct tensor_entry *t, size_t n, struct status *status)
-{
-    for (size_t i = 0; i < n; i++) {
-        const float x = element(t, i);
-
-        if (!isfinite(x))
-            return status_fail(status, STATUS_CONFIG, "tensor '%s': value %zu is %s", t->name, i,
-                               isnan(x) ? "NaN" : "infinite");
-    }
-    return true;
-}
-
 bool adapter_tensor_view(const struct tensor_entry *t, size_t rows, size_t cols,
                          struct tensor_view *view, struct status *status)
 {
@@ -57,7 +46,7 @@ bool adapter_tensor_view(const struct tensor_entry *t, size_t rows, size_t cols,
                            "tensor '%s': type %s is not supported in an adapter", t->name,
                            t->type_name);
     *view = (struct tensor_view){t->dtype, rows, cols, t->data, t->size, NULL};
-    return check_values(t, rows * cols, status);
+    return tensor_values_check(view, status) || status_context(status, "tensor '%s'", t->name);
 }
 
 /* Adds the squares of what rows [first, first + n) hold and differ by. */

@@ -9,6 +9,7 @@
 #include "formats/bnb_state.h"
 #include "model/nf4_tensor.h"
 #include "model/rope.h"
+#include "model/tensor_values.h"
 
 /* What the loading of one model needs at each tensor. */
 struct loader {
@@ -19,6 +20,7 @@ struct loader {
     struct status *status;
     bool *used;   /* [n_entries of the files] tensors that were asked for; NULL: nobody counts */
     size_t *size; /* adds up what would be uploaded instead; NULL: uploads */
+    const struct tensor_entry **at; /* the one at hand, which a failure is about; NULL: none */
 };
 
 static bool fail_shape(const struct loader *l, const struct tensor_entry *t, const char *name,
@@ -36,11 +38,17 @@ static bool fail_shape(const struct loader *l, const struct tensor_entry *t, con
                        name, has, rows, cols);
 }
 
+static const struct tensor_entry *look_up(const struct loader *l, const char *name)
+{
+    *l->at = model_files_tensor(l->files, name);
+    return *l->at;
+}
+
 /* The tensor as a view of rows x cols; a vector has one row. */
 static bool find(const struct loader *l, const char *name, size_t rows, size_t cols, bool is_vector,
                  struct tensor_view *view)
 {
-    const struct tensor_entry *t = model_files_tensor(l->files, name);
+    const struct tensor_entry *t = look_up(l, name);
 
     if (!t)
         return status_fail(l->status, STATUS_CONFIG, "tensor '%s' is missing", name);
@@ -96,7 +104,7 @@ static bool find_nf4(const struct loader *l, const struct tensor_entry *t, size_
 static bool find_linear(const struct loader *l, const char *name, size_t rows, size_t cols,
                         struct tensor_view *view, struct nf4_tensor *nf4)
 {
-    const struct tensor_entry *t = model_files_tensor(l->files, name);
+    const struct tensor_entry *t = look_up(l, name);
 
     if (t && l->used && !l->files->is_gguf && bnb_state_is(model_files_tensors(l->files), t))
         return find_nf4(l, t, rows, cols, view, nf4) ||
@@ -136,7 +144,8 @@ static bool load_ordered(const struct loader *l, struct matrix **matrix, const c
         return add_size(l, name, (size_t)rows, (size_t)cols);
     if (!find_linear(l, name, (size_t)rows, (size_t)cols, &view, &nf4))
         return false;
-    *matrix = l->op->upload_linear(l->device, &view, row_order, l->status);
+    if (tensor_values_check(&view, l->status))
+        *matrix = l->op->upload_linear(l->device, &view, row_order, l->status);
     nf4_tensor_release(&nf4);
     drop(l, name);
     return *matrix || status_context(l->status, "tensor '%s'", name);
@@ -160,7 +169,8 @@ static bool load_table(const struct loader *l, struct matrix **matrix, const cha
         *l->size += l->op->matrix_size(l->device, &view, false);
         return true;
     }
-    *matrix = l->op->upload(l->device, &view, NULL, l->status);
+    if (tensor_values_check(&view, l->status))
+        *matrix = l->op->upload(l->device, &view, NULL, l->status);
     drop(l, name);
     return *matrix || status_context(l->status, "tensor '%s'", name);
 }
@@ -179,7 +189,8 @@ static bool load_vector_ordered(const struct loader *l, float **vector, const ch
         *l->size += (size_t)n * sizeof(float);
         return true;
     }
-    *vector = l->op->upload_vector(l->device, &view, row_order, l->status);
+    if (tensor_values_check(&view, l->status))
+        *vector = l->op->upload_vector(l->device, &view, row_order, l->status);
     return *vector || status_context(l->status, "tensor '%s'", name);
 }
 
@@ -334,6 +345,7 @@ static bool refuse_strangers(const struct loader *l)
         if (l->used[i] || ends_with(t->name, "rotary_emb.inv_freq") ||
             (l->files->is_gguf && strcmp(t->name, ROPE_FREQS) == 0))
             continue;
+        *l->at = t;
         if (strcmp(t->name, "lm_head.weight") == 0 && l->config->tied_embeddings) {
             if (!check_tied(l, t))
                 return false;
@@ -353,6 +365,7 @@ static bool check_quantized(const struct loader *l)
     const struct tensor_file *file = model_files_tensors(l->files);
     bool any = false;
 
+    *l->at = NULL;
     for (size_t i = 0; i < file->n_entries; i++)
         any = any || ends_with(file->entries[i].name, ".quant_state.bitsandbytes__nf4");
     if (any == l->config->quantized)
@@ -362,16 +375,27 @@ static bool check_quantized(const struct loader *l)
                            : "config.json has a quantization_config, but no weight is quantised");
 }
 
+/* Which of a folder's files the failure is about. */
+static bool name_file(const struct loader *l)
+{
+    const char *name = *l->at && !l->files->is_gguf
+                           ? tensor_file_name_of(model_files_tensors(l->files), *l->at)
+                           : NULL;
+
+    return name ? status_context(l->status, "%s", name) : false;
+}
+
 bool weights_load_llama(struct llama_weights *weights, const struct model_files *files,
                         const struct backend *backend, struct device *device, struct status *status)
 {
-    struct loader l = {files, &files->config, backend, device, status, NULL, NULL};
+    const struct tensor_entry *at = NULL;
+    struct loader l = {files, &files->config, backend, device, status, NULL, NULL, &at};
     bool ok;
 
     *weights = (struct llama_weights){0};
     weights->layers = memory_zeroed((size_t)files->config.n_layers, sizeof(*weights->layers));
     l.used = memory_zeroed(model_files_tensors(files)->n_entries + 1, sizeof(*l.used));
-    ok = load_llama(&l, weights) && refuse_strangers(&l) && check_quantized(&l);
+    ok = (load_llama(&l, weights) && refuse_strangers(&l) && check_quantized(&l)) || name_file(&l);
     free(l.used);
     if (!ok)
         weights_release_llama(weights, files->config.n_layers, backend, device);
@@ -381,13 +405,14 @@ bool weights_load_llama(struct llama_weights *weights, const struct model_files 
 bool weights_size_llama(size_t *size, const struct model_files *files,
                         const struct backend *backend, struct device *device, struct status *status)
 {
-    const struct loader l = {files, &files->config, backend, device, status, NULL, size};
+    const struct tensor_entry *at = NULL;
+    const struct loader l = {files, &files->config, backend, device, status, NULL, size, &at};
     struct llama_weights none = {0};
     bool ok;
 
     *size = 0;
     none.layers = memory_zeroed((size_t)files->config.n_layers, sizeof(*none.layers));
-    ok = load_llama(&l, &none);
+    ok = load_llama(&l, &none) || name_file(&l);
     free(none.layers);
     return ok;
 }
@@ -474,11 +499,12 @@ static bool load_bert(const struct loader *l, struct bert_weights *w)
 bool weights_load_bert(struct bert_weights *weights, const struct model_files *files,
                        const struct backend *backend, struct device *device, struct status *status)
 {
-    const struct loader l = {files, &files->config, backend, device, status, NULL, NULL};
+    const struct tensor_entry *at = NULL;
+    const struct loader l = {files, &files->config, backend, device, status, NULL, NULL, &at};
 
     *weights = (struct bert_weights){0};
     weights->layers = memory_zeroed((size_t)files->config.n_layers, sizeof(*weights->layers));
-    if (load_bert(&l, weights))
+    if (load_bert(&l, weights) || name_file(&l))
         return true;
     weights_release_bert(weights, files->config.n_layers, backend, device);
     return false;

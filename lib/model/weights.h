@@ -60,9 +60,10 @@ struct bert_weights {
     struct affine classifier;  /* [n_labels, dim] */
 };
 
-/* Upload all of a model. On failure *weights is empty; the message names tensor and reason:
- * STATUS_CONFIG if one is missing or has another shape or a type we cannot compute with, or if a
- * decoder's file has one that its model does not. The files may be closed afterwards. */
+/* Upload all of a model. On failure *weights is empty; the message names the file within a folder,
+ * tensor and reason: STATUS_CONFIG if one is missing, has another shape, a type we cannot compute
+ * with or a value that is no number, or if a decoder's file has one that its model does not. The
+ * files may be closed afterwards. */
 bool weights_load_llama(struct llama_weights *weights, const struct model_files *files,
                         const struct backend *backend, struct device *device,
                         struct status *status) MUST_CHECK;

@@ -8,7 +8,9 @@
 #include <cmocka.h>
 
 #include "base/memory.h"
+#include "model/encoder.h"
 #include "model/model.h"
+#include "model/model_files.h"
 #include "tests/golden/golden.h"
 #include "tests/golden/tiny.h"
 
@@ -24,6 +26,18 @@ static struct model *open_model(const char *name, struct status *status)
     model = model_open(path.data, device.backend, device.device, status);
     buf_release(&path);
     return model;
+}
+
+static bool opens_encoder(const char *name, struct status *status)
+{
+    struct buf path = {0};
+    struct encoder *encoder;
+
+    buf_printf(&path, "%s/%s", folder.data, name);
+    encoder = encoder_open(path.data, device.backend, device.device, status);
+    buf_release(&path);
+    encoder_close(encoder);
+    return encoder != NULL;
 }
 
 /* config.json of a model with `from` replaced by `to`, which is as long. */
@@ -92,6 +106,80 @@ static void a_tensor_that_the_config_leaves_out_is_named(void **state)
     refuses("mistral-f32", "embeddings\": false", "embeddings\":  true",
             "tensor 'lm_head.weight': differs from 'model.embed_tokens.weight', but "
             "tie_word_embeddings is true");
+}
+
+/* Two bytes of a tensor's, which lie in some file of the model, change places with `bytes`. */
+static void swap_bytes(const char *model, const char *tensor, size_t at, char bytes[2])
+{
+    struct status status = {0};
+    struct buf path = {0};
+    struct model_files files;
+    const struct tensor_entry *entry;
+    const struct tensor_file *in;
+    char old[2];
+    FILE *file;
+    long place;
+
+    buf_printf(&path, "%s/%s", folder.data, model);
+    golden_need(model_files_open(&files, path.data, &status), model, &status);
+    entry = model_files_tensor(&files, tensor);
+    assert_non_null(entry);
+    in = model_files_tensors(&files);
+    for (size_t i = 0; i < in->n_parts; i++) {
+        if (tensor_file_find(&in->parts[i], entry->name))
+            in = &in->parts[i];
+    }
+    place = (long)(entry->data - in->map.data) + (long)at;
+    file = fopen(in->path ? in->path : path.data, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, place, SEEK_SET), 0);
+    assert_int_equal(fread(old, 1, 2, file), 2);
+    assert_int_equal(fseek(file, place, SEEK_SET), 0);
+    assert_int_equal(fwrite(bytes, 1, 2, file), 2);
+    assert_int_equal(fclose(file), 0);
+    memcpy(bytes, old, 2);
+    model_files_close(&files);
+    buf_release(&path);
+}
+
+static void a_value_that_is_no_number_is_named_with_its_file(void **state)
+{
+    static const struct {
+        const char *model, *tensor;
+        size_t at;
+        char bytes[3];
+        const char *message;
+    } bad[] = {
+        {"mistral-f32", "model.embed_tokens.weight", 4 * 76 + 2, "\xC0\x7F",
+         "/mistral-f32: model.safetensors: tensor 'model.embed_tokens.weight': value 76 is NaN"},
+        {"mistral-shards", "model.layers.1.input_layernorm.weight", 142, "\x80\x7F",
+         "/mistral-shards: model-00002-of-00003.safetensors: tensor "
+         "'model.layers.1.input_layernorm.weight': value 71 is infinite"},
+        {"llama-q4_1.gguf", "model.layers.0.mlp.up_proj.weight", 22, "\x00\xFC",
+         "/llama-q4_1.gguf: tensor 'model.layers.0.mlp.up_proj.weight': a factor of values 32 to "
+         "63 "
+         "is infinite"},
+        {"bert-f32", "encoder.layer.0.output.dense.bias", 2, "\xC0\xFF",
+         "/bert-f32: model.safetensors: tensor 'encoder.layer.0.output.dense.bias': value 0 is "
+         "NaN"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct status status = {0};
+        char bytes[2];
+
+        memcpy(bytes, bad[i].bytes, 2);
+        swap_bytes(bad[i].model, bad[i].tensor, bad[i].at, bytes);
+        if (strstr(bad[i].model, "bert"))
+            assert_false(opens_encoder(bad[i].model, &status));
+        else
+            assert_null(open_model(bad[i].model, &status));
+        assert_int_equal(status.code, STATUS_CONFIG);
+        assert_string_equal(strrchr(status.message, '/') ? strrchr(status.message, '/') : "",
+                            bad[i].message);
+        swap_bytes(bad[i].model, bad[i].tensor, bad[i].at, bytes);
+    }
 }
 
 /* As transformers 5: lm_head.weight beside tied embeddings may be there if it is the same. Old
@@ -197,6 +285,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tensor_that_is_missing_or_misshapen_is_named),
         cmocka_unit_test(a_tensor_that_the_config_leaves_out_is_named),
+        cmocka_unit_test(a_value_that_is_no_number_is_named_with_its_file),
         cmocka_unit_test(a_copy_of_the_tied_embeddings_is_passed_over),
         cmocka_unit_test(an_encoder_is_no_language_model),
         cmocka_unit_test(a_model_that_is_not_there_is_missing_input),
