@@ -14,8 +14,9 @@ allowed() { # the layers that this layer may include, itself aside
     model) echo base formats text compute ;;
     run) echo base formats text compute model ;;
     rank) echo base formats text compute model ;;
+    train) echo base formats text compute model run ;;
     cli) echo base formats ;;
-    bin | tests) echo base formats compute text model run rank cli ;;
+    bin | tests) echo base formats compute text model run rank train cli ;;
     *) echo "unknown layer $1" >&2 && exit 1 ;;
     esac
 }
