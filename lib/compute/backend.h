@@ -21,6 +21,7 @@
 #include "base/nf4.h"
 #include "base/status.h"
 #include "compute/batch.h"
+#include "compute/gradients.h"
 
 struct device;
 struct matrix;
@@ -159,6 +160,9 @@ struct backend {
      * itself less this. NaN where an element is NaN or +infinity, or all are -infinity.
      * x: [n][dim], dim >= 1; y: [n] in host memory, read after finish() */
     void (*log_sum_exp)(struct device *d, double *y, const float *x, int n, int dim);
+
+    /* What training needs beside these; NULL: the device cannot train. */
+    const struct gradient_ops *gradients;
 
     /* Waits for all operations; false with the first error since the last finish. */
     bool (*finish)(struct device *d, struct status *status);

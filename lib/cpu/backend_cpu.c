@@ -79,6 +79,8 @@ static void cpu_close(struct device *d)
     free(d->products.memory);
     free(d->jobs.memory);
     free(d->additions.memory);
+    free(d->lora_panels.memory);
+    free(d->lora_rows.memory);
     thread_pool_close(d->pool);
     free(d);
 }
@@ -283,5 +285,6 @@ const struct backend backend_cpu = {
     .attention = cpu_attention,
     .gather_rows = cpu_gather_rows,
     .log_sum_exp = cpu_log_sum_exp,
+    .gradients = &cpu_gradients,
     .finish = cpu_finish,
 };

@@ -40,6 +40,8 @@ struct device {
     struct cpu_scratch pairs, pair_scales; /* the rounded x of a linear layer */
     struct cpu_scratch products;           /* A x of a linear layer's additions */
     struct cpu_scratch jobs, additions;    /* of cpu_linears */
+    struct cpu_scratch lora_panels;        /* A and B of the adapter at hand: cpu_gradient_lora.c */
+    struct cpu_scratch lora_rows;          /* and its rows on the way */
     struct status error;                   /* the first since the last finish */
 };
 
@@ -92,9 +94,14 @@ void cpu_relu(struct device *d, float *y, size_t count);
 void cpu_tanh(struct device *d, float *y, size_t count);
 void cpu_rope(struct device *d, float *x, const int32_t *positions, int n, int n_heads,
               int head_dim, const float *inv_freq);
+void cpu_rope_backward(struct device *d, float *dx, const int32_t *positions, int n, int n_heads,
+                       int head_dim, const float *inv_freq);
 void cpu_log_sum_exp(struct device *d, double *y, const float *x, int n, int dim);
 void cpu_gather_rows(struct device *d, float *y, const float *x, const int32_t *rows, int n,
                      int dim);
+
+/* Training's, over cpu_gradient*.c. */
+extern const struct gradient_ops cpu_gradients;
 
 /* Floats of scratch that a thread needs in attention, and in a linear layer of `cols` columns. */
 size_t cpu_attention_scratch(void);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "cpu/cpu_gradient_kernels.h"
 #include "cpu/cpu_matrix.h"
 #include "cpu/cpu_words.h"
 
@@ -74,9 +75,12 @@ struct cpu_kernels {
 
     /* As compute/backend.h defines it, of one row of n >= 1. */
     double (*log_sum_exp)(const float *x, size_t n);
+
+    const struct cpu_gradient_kernels *gradient; /* what training needs beside these */
 };
 
 extern const struct cpu_kernels cpu_kernels_scalar;
+extern const struct cpu_gradient_kernels cpu_gradient_scalar;
 #if defined(__x86_64__)
 extern const struct cpu_kernels cpu_kernels_avx2;
 extern const struct cpu_kernels cpu_kernels_avx2_madd;

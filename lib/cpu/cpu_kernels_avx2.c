@@ -5,12 +5,13 @@
 #include "cpu/cpu_kernels.h"
 
 #include "cpu/cpu_tile_avx2.h"
+#include "cpu/cpu_vector_gradient.h"
 #include "cpu/cpu_vector_rows.h"
 
 /* What both sets have: only linear layers differ. */
 #define COMMON                                                                                     \
     .chunk = 384, .tile_rows = TILE_AVX2_ROWS, .tile_panels = 1, .expand = tile_avx2_expand,       \
-    .tile = tile_avx2_multiply, VECTOR_ROWS
+    .tile = tile_avx2_multiply, VECTOR_ROWS, .gradient = &vector_gradient
 
 const struct cpu_kernels cpu_kernels_avx2 = {
     .name = "avx2", COMMON, .few_rows = FEW_ROWS, .few = few_avx2_multiply};

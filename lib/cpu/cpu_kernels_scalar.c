@@ -135,4 +135,5 @@ const struct cpu_kernels cpu_kernels_scalar = {
     .rope = scalar_rope,
     .softmax_block = scalar_softmax_block,
     .log_sum_exp = scalar_log_sum_exp,
+    .gradient = &cpu_gradient_scalar,
 };

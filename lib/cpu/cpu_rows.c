@@ -8,6 +8,8 @@
 /* Floats an item should have, so that taking it costs little beside doing it. */
 enum { ITEM_FLOATS = 8192 };
 
+typedef void rope_kernel(float *x, const float *cosine, const float *sine, size_t half);
+
 struct rows_job {
     const struct device *device;
     void (*run)(const struct rows_job *job, size_t first, size_t end);
@@ -21,6 +23,7 @@ struct rows_job {
     size_t dim;
     float eps;
     int n_heads;
+    rope_kernel *rope;
 };
 
 static void rows_item(void *context, size_t item, int thread)
@@ -277,15 +280,16 @@ static void run_rope(const struct rows_job *job, size_t first, size_t end)
 
     for (size_t i = first; i < end; i++) {
         for (size_t h = 0; h < n_heads; h++)
-            job->device->kernels->rope(job->y + (i * n_heads + h) * job->dim, a->cosine + i * half,
-                                       a->sine + i * half, half);
+            job->rope(job->y + (i * n_heads + h) * job->dim, a->cosine + i * half,
+                      a->sine + i * half, half);
     }
 }
 
-void cpu_rope(struct device *d, float *x, const int32_t *positions, int n, int n_heads,
-              int head_dim, const float *inv_freq)
+static void rotate(struct device *d, float *x, const int32_t *positions, int n, int n_heads,
+                   int head_dim, const float *inv_freq, rope_kernel *rope)
 {
-    struct rows_job job = {.run = run_rope, .y = x, .dim = (size_t)head_dim, .n_heads = n_heads};
+    struct rows_job job = {
+        .run = run_rope, .y = x, .dim = (size_t)head_dim, .n_heads = n_heads, .rope = rope};
 
     if (n <= 0)
         return;
@@ -294,6 +298,18 @@ void cpu_rope(struct device *d, float *x, const int32_t *positions, int n, int n
         return;
     }
     for_rows(d, &job, (size_t)n, (size_t)n_heads * (size_t)head_dim);
+}
+
+void cpu_rope(struct device *d, float *x, const int32_t *positions, int n, int n_heads,
+              int head_dim, const float *inv_freq)
+{
+    rotate(d, x, positions, n, n_heads, head_dim, inv_freq, d->kernels->rope);
+}
+
+void cpu_rope_backward(struct device *d, float *dx, const int32_t *positions, int n, int n_heads,
+                       int head_dim, const float *inv_freq)
+{
+    rotate(d, dx, positions, n, n_heads, head_dim, inv_freq, d->kernels->gradient->rope);
 }
 
 static void run_log_sum_exp(const struct rows_job *job, size_t first, size_t end)

@@ -1,4 +1,5 @@
-/* AdamW over flat arrays, and the clipping of gradients before it: torch's rules, state in f32.
+/* AdamW over flat arrays: torch's rules, state in f32, the
+ * numbers of a step in double as torch has them.
  *
  *   step t = 1, 2, ...:   p -= lr * weight_decay * p              (decoupled, before the step)
  *                         m = beta1 m + (1 - beta1) g
@@ -16,9 +17,10 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "train/gradients_clip.h"
 
 struct adamw {
-    float beta1, beta2, eps, weight_decay;
+    double beta1, beta2, eps, weight_decay;
     size_t n;
     float *m, *v;  /* [n] ours */
     uint64_t step; /* steps taken */
@@ -30,11 +32,6 @@ bool adamw_open(struct adamw *adamw, size_t n, struct status *status) MUST_CHECK
 void adamw_close(struct adamw *adamw);
 
 /* One step of values[n] against gradients[n]. */
-void adamw_step(struct adamw *adamw, float *values, const float *gradients, float lr);
-
-/* The norm of gradients[n], summed in double in the order of the array; where it is above max_norm,
- * they are multiplied by max_norm / (norm + 1e-6) (torch.nn.utils.clip_grad_norm_). max_norm 0: no
- * clipping. A norm that is not finite is returned, and nothing is changed. */
-double gradients_clip(float *gradients, size_t n, float max_norm);
+void adamw_step(struct adamw *adamw, float *values, const float *gradients, double lr);
 
 #endif

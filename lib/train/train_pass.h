@@ -42,10 +42,14 @@ struct train_pass *train_pass_open(const struct model *model, struct lora *lora,
                                    struct status *status) MUST_CHECK;
 void train_pass_close(struct train_pass *pass); /* NULL allowed */
 
-/* Bytes that one takes of the device's memory, without the model, the adapter's values and
- * gradients, and the device's own scratch; SIZE_MAX where the number overflows. */
+/* Bytes that one takes, without the model, the adapter's values and gradients, and what the device
+ * has for itself; SIZE_MAX where the number overflows. */
 size_t train_pass_size(const struct model_config *config, const struct lora_options *lora,
                        const struct train_pass_options *options);
+/* What the device has for itself then, beside the scratch_size of compute/backend.h. */
+size_t train_pass_scratch(const struct model_config *config, const struct lora_options *lora,
+                          const struct train_pass_options *options, const struct backend *backend,
+                          int n_threads);
 
 /* nll: [n_rows], in nats; NaN or infinite where the logits are. No dropout, no gradients. False and
  * STATUS_CONFIG when the rows have more than max_tokens tokens, or an id is out of range; else what
