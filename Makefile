@@ -11,9 +11,11 @@ CFLAGS_debug = -O0 -g
 CFLAGS_sanitize = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 CFLAGS_tsan = -O1 -g -fsanitize=thread
 CFLAGS_coverage = -Og -g --coverage
+# "float" is double: see tests/double/double.h; every float literal would be a warning
+CFLAGS_double = -O2 -g -include tests/double/double.h -w
 CFLAGS_fuzz = -O1 -g -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 ifeq ($(CFLAGS_$(config)),)
-$(error config=$(config) is not one of: release debug sanitize tsan coverage fuzz)
+$(error config=$(config) is not one of: release debug sanitize tsan coverage fuzz double)
 endif
 
 WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
@@ -25,12 +27,20 @@ LDFLAGS += $(filter -fsanitize=% --coverage,$(CFLAGS_$(config))) -pthread
 LDLIBS += -ljansson -lyaml -lpcre2-8 -lutf8proc -lz -lm
 
 LIB_SRC = $(wildcard formats/*.c lib/*/*.c)
+# What trains, without files and texts.
+DOUBLE_SRC = $(filter-out %/mapped_file.c %/cpu_count.c,$(wildcard lib/base/*.c)) \
+    $(wildcard lib/compute/*.c lib/cpu/*.c) \
+    lib/train/lora.c lib/train/train_buffers.c lib/train/train_pass.c
+ifeq ($(config),double)
+LIB_SRC = $(DOUBLE_SRC)
+endif
 LIB_OBJ = $(LIB_SRC:%.c=$(BUILD)/%.o)
 LIB = $(BUILD)/libmedrat.a
 TOOL_NAMES = $(patsubst bin/%.c,%,$(wildcard bin/medrat-*.c))
 TOOLS = $(TOOL_NAMES:%=$(BUILD)/bin/%)
 MAN = $(TOOL_NAMES:%=$(BUILD)/man/%.1)
 C_TESTS = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c tests/op/*_test.c))
+DOUBLE_TESTS = $(patsubst %.c,build/double/%,$(wildcard tests/double/*_test.c))
 FUZZ_NAMES = $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZERS = $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/%_fuzz)
 REPLAYS = $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/%_replay)
@@ -64,6 +74,7 @@ check: deps models
 	$(Q)$(MAKE) --no-print-directory --jobs=$(JOBS) config=sanitize tests
 	$(Q)$(MAKE) --no-print-directory --jobs=$(JOBS) config=fuzz CC=clang fuzzers
 	$(Q)$(MAKE) --no-print-directory --jobs=$(JOBS) config=tsan threaded
+	$(Q)$(MAKE) --no-print-directory --jobs=$(JOBS) config=double doubles
 	$(Q)prove --jobs 2 --timer --exec tests/run.sh $(CHECKS)
 
 # What prove runs. A .bats file named inside a build folder is the one in tests/, run on that build.
@@ -71,13 +82,16 @@ CHECKS = $(sort $(wildcard tests/*.bats tests/cli/*.bats)) \
     $(C_TESTS:$(BUILD)/%=build/release/%) \
     $(C_TESTS:$(BUILD)/%=build/sanitize/%) $(REPLAYS:$(BUILD)/%=build/sanitize/%) \
     $(SANITIZED_BATS:%=build/sanitize/%) $(FUZZERS:$(BUILD)/%=build/fuzz/%) \
-    $(THREADED:%=build/tsan/tests/%)
+    $(THREADED:%=build/tsan/tests/%) $(DOUBLE_TESTS)
 # Real models run on the release build only: rerank_sets has no other test.
 SANITIZED_BATS = $(filter-out %/rerank_sets.bats,$(sort $(wildcard tests/cli/*.bats)))
 
 # What the thread sanitizer sees: the pool, sequences that share blocks, the encoder, a whole tool.
 THREADED = unit/thread_pool_test unit/scheduler_heads_test unit/encoder_test cli/gen.bats
 threaded: $(TOOLS) $(FIXTURES) $(THREADED:%=$(BUILD)/tests/%)
+
+# Gradients against finite differences.
+doubles: $(DOUBLE_TESTS)
 
 ## tests     build the tools and the test programs, run nothing
 # The benches are built with them, so that they do not rot; a clock never fails a test.
@@ -189,6 +203,9 @@ $(BUILD)/man/%.1: bin/%.1.scd $(BUILD)/bin/% .make/man.awk .make/man-common.scd
 $(BUILD)/tests/%_test: $(BUILD)/tests/%_test.o $(GOLDEN) $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(GOLDEN) $(LIB) -lcmocka $(LDLIBS)
 
+$(BUILD)/tests/double/%_test: $(BUILD)/tests/double/%_test.o $(LIB)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) -lcmocka -lm
+
 $(GOLDEN): $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/golden/make_%,$(wildcard tests/golden/*.c)))
 	$(Q)rm -f $@
 	$(Q)$(AR) rcs $@ $^
@@ -205,6 +222,6 @@ $(BUILD)/tests/golden/make_%: $(BUILD)/tests/golden/make_%.o $(GOLDEN) $(LIB)
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-.PHONY: all lib demo check threaded tests deps models bench card peers fuzz fuzzers coverage golden install uninstall format clean help
+.PHONY: all lib demo check threaded doubles tests deps models bench card peers fuzz fuzzers coverage golden install uninstall format clean help
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)

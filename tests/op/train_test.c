@@ -1,0 +1,238 @@
+/* The training pass on every kernel set that this CPU has: against the scalar set, and against
+ * itself with other threads, other rows beside a row, and layers recomputed. That the scalar set is
+ * right, tests/double says. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/op/op_device.h"
+#include "tests/op/train_model.h"
+
+enum { MAX_TOKENS = 400, N_ROWS = 4 };
+static const int lengths[N_ROWS] = {37, 1, 150, 70};
+static const float weight = 0.21f;
+
+/* One way of running the rows. */
+struct way {
+    const char *set;
+    int n_threads;
+    bool recompute, apart; /* apart: each row in a call of its own */
+    float dropout;
+};
+
+struct result {
+    double nll[N_ROWS];
+    float *gradients; /* ours */
+    size_t n;
+    struct lora_module *modules; /* ours */
+    int n_modules;
+};
+
+static void release(struct result *r)
+{
+    free(r->gradients);
+    free(r->modules);
+}
+
+static void run_rows(struct train_pass *pass, const struct train_rows *rows, bool apart,
+                     double *nll)
+{
+    struct status status = {0};
+
+    for (int i = 0; i < rows->n; i += apart ? 1 : rows->n)
+        train_need(train_pass_gradients(pass, rows->rows + i, apart ? 1 : rows->n, weight, nll + i,
+                                        &status),
+                   "pass", &status);
+}
+
+static struct result run(const struct train_shape *shape, const struct way *way)
+{
+    const struct lora_options options = {
+        .rank = 17, .alpha = 20, .dropout = way->dropout, .targets = TRAIN_ALL};
+    const struct train_pass_options sizes = {MAX_TOKENS, way->recompute};
+    struct op_device d = op_device_open(way->set, way->n_threads);
+    struct lora *lora = train_lora(&shape->config, &options);
+    struct result result = {.n = lora->n_values, .n_modules = lora->n_modules};
+    struct status status = {0};
+    struct train_rows rows;
+    struct train_pass *pass;
+    struct model model;
+
+    train_model_make(&model, shape, d.op, d.device);
+    train_rows_make(&rows, shape->config.vocab_size, lengths, N_ROWS);
+    pass = train_pass_open(&model, lora, &sizes, &status);
+    train_need(pass != NULL, "pass", &status);
+    run_rows(pass, &rows, way->apart, result.nll);
+    result.gradients = lora->gradients;
+    result.modules = lora->modules;
+    lora->gradients = NULL;
+    lora->modules = NULL;
+    lora_close(lora);
+    train_pass_close(pass);
+    train_model_free(&model);
+    op_device_close(&d);
+    return result;
+}
+
+/* The largest difference of a tensor's gradients, as a part of the largest of them. */
+static double worst_of(const float *got, const float *want, size_t n)
+{
+    double error = 0, largest = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        error = fmax(error, fabs((double)got[i] - (double)want[i]));
+        largest = fmax(largest, fabs((double)want[i]));
+        if (isnan((double)got[i]))
+            return INFINITY;
+    }
+    return error / largest;
+}
+
+static void compare(const char *what, const struct result *got, const struct result *want,
+                    double tolerance)
+{
+    for (int i = 0; i < N_ROWS; i++)
+        assert_true(fabs(got->nll[i] - want->nll[i]) <= tolerance * (1 + want->nll[i]));
+    for (int i = 0; i < got->n_modules; i++) {
+        const struct lora_module *m = &got->modules[i];
+        const size_t n_a = m->b - m->a;
+        const size_t n_b = (i + 1 < got->n_modules ? m[1].a : got->n) - m->b;
+        const double a = worst_of(got->gradients + m->a, want->gradients + m->a, n_a);
+        const double b = worst_of(got->gradients + m->b, want->gradients + m->b, n_b);
+
+        if (!(a <= tolerance && b <= tolerance))
+            fail_msg("%s, layer %d, %s: A off by %g, B by %g", what, m->layer,
+                     lora_target_name(m->target), a, b);
+    }
+}
+
+static void same_bits(const char *what, const struct result *got, const struct result *want)
+{
+    for (size_t i = 0; i < got->n; i++) {
+        if (memcmp(&got->gradients[i], &want->gradients[i], sizeof(float)) != 0)
+            fail_msg("%s: gradient %zu is %.9g, was %.9g", what, i, (double)got->gradients[i],
+                     (double)want->gradients[i]);
+    }
+    assert_memory_equal(got->nll, want->nll, sizeof(got->nll));
+}
+
+/* A set that rounds to 16 bits computes another function, of near values. */
+static double tolerance_of(const char *set)
+{
+    return op_rounds(set) ? 2e-2 : 1e-4;
+}
+
+static void test_sets(void **state)
+{
+    const char *sets[OP_MAX_SETS];
+    const int n_sets = op_sets(sets);
+    char what[128];
+
+    (void)state;
+    for (int s = 0; s < TRAIN_N_SHAPES; s++) {
+        const struct way oracle = {"scalar", 2, false, false, 0.1f};
+        struct result want = run(&train_shapes[s], &oracle);
+
+        for (int i = 0; i < n_sets; i++) {
+            const struct way way = {sets[i], 2, false, false, 0.1f};
+            struct result got = run(&train_shapes[s], &way);
+
+            snprintf(what, sizeof(what), "%s, %s", sets[i], train_shapes[s].name);
+            compare(what, &got, &want, tolerance_of(sets[i]));
+            release(&got);
+        }
+        release(&want);
+    }
+}
+
+static void test_same_bits(void **state)
+{
+    const char *sets[OP_MAX_SETS];
+    const int n_sets = op_sets(sets);
+    char what[128];
+
+    (void)state;
+    for (int i = 0; i < n_sets; i++) {
+        const struct way first = {sets[i], 1, false, false, 0.1f};
+        const struct way others[] = {
+            {sets[i], 2, false, false, 0.1f},
+            {sets[i], 3, true, false, 0.1f},
+            {sets[i], 2, false, true, 0.1f},
+        };
+
+        for (int s = 0; s < TRAIN_N_SHAPES; s++) {
+            struct result want = run(&train_shapes[s], &first);
+
+            for (size_t w = 0; w < sizeof(others) / sizeof(others[0]); w++) {
+                struct result got = run(&train_shapes[s], &others[w]);
+
+                snprintf(what, sizeof(what), "%s, %s, %d threads%s%s", sets[i],
+                         train_shapes[s].name, others[w].n_threads,
+                         others[w].recompute ? ", recomputed" : "",
+                         others[w].apart ? ", rows apart" : "");
+                same_bits(what, &got, &want);
+                release(&got);
+            }
+            release(&want);
+        }
+    }
+}
+
+/* A base of 4 bits trains as its values do. */
+static void test_nf4(void **state)
+{
+    struct train_shape nf4 = train_shapes[3], values;
+    const char *sets[OP_MAX_SETS];
+    const int n_sets = op_sets(sets);
+
+    (void)state;
+    nf4.dtype = DTYPE_NF4;
+    values = nf4;
+    values.expanded = true;
+    for (int i = 0; i < n_sets; i++) {
+        const struct way way = {sets[i], 2, false, false, 0};
+        struct result got = run(&nf4, &way), want = run(&values, &way);
+
+        if (op_rounds(sets[i]))
+            compare(sets[i], &got, &want, tolerance_of(sets[i]));
+        else
+            same_bits(sets[i], &got, &want);
+        release(&got);
+        release(&want);
+    }
+}
+
+/* What is dropped is dropped with that probability, and elements are independent: a mask is another
+ * one for each module, row and place. Seen through A's gradient of an adapter of rank 1. */
+static void test_dropout(void **state)
+{
+    const char *sets[OP_MAX_SETS];
+    const int n_sets = op_sets(sets);
+
+    (void)state;
+    for (int i = 0; i < n_sets; i++) {
+        const struct way none = {sets[i], 1, false, false, 0},
+                         some = {sets[i], 1, false, false, 0.5f};
+        struct result without = run(&train_shapes[0], &none), with = run(&train_shapes[0], &some);
+
+        assert_memory_not_equal(without.gradients, with.gradients, with.n * sizeof(float));
+        release(&without);
+        release(&with);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_nf4),
+        cmocka_unit_test(test_dropout),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
