@@ -1,6 +1,7 @@
 /* medrat-score: texts or tokens -> loss and perplexity under a language model. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/common_options.h"
 #include "cli/model_choice.h"
@@ -155,28 +156,44 @@ static void write_adapters(const struct adapter_set *set, struct buf *out)
     }
 }
 
-/* A report overwrites nothing that the run reads or writes beside it. */
-static bool check_report(const struct stream_options *stream, struct status *status)
+/* By another path, too. */
+static bool is_same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return strcmp(a, b) == 0 || (stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) &&
+                                 x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
+/* A report overwrites nothing that the run reads or writes beside it: `others` (NULL: none) and
+ * `files`. */
+static bool check_report(const char *const *others, size_t n_others, const char *const *files,
+                         size_t n_files, struct status *status)
 {
     const char *const reports[] = {report.summary, report.partial};
-    const char *const others[] = {stream->output, stream->stats, stream->errors};
 
     for (int i = 0; i < 2; i++) {
         bool taken = false;
 
-        if (!reports[i])
-            continue;
-        if (strcmp(reports[i], "-") == 0)
-            taken = !stream->output || strcmp(stream->output, "-") == 0;
-        for (size_t k = 0; k < sizeof(others) / sizeof(others[0]); k++)
-            taken = taken || (others[k] && strcmp(others[k], reports[i]) == 0);
-        for (size_t k = 0; k < stream->n_files; k++)
-            taken = taken || strcmp(stream->files[k], reports[i]) == 0;
+        for (size_t k = 0; reports[i] && k < n_others; k++)
+            taken = taken || (others[k] && is_same_file(others[k], reports[i]));
+        for (size_t k = 0; reports[i] && k < n_files; k++)
+            taken = taken || is_same_file(files[k], reports[i]);
         if (taken)
             return status_fail(status, STATUS_USAGE, "option '--%s': '%s' is used otherwise",
                                i == 0 ? "summary" : "partial", reports[i]);
     }
     return score_report_check(&report, status);
+}
+
+/* Of a run that scores: records go to standard output where nothing else is said. */
+static bool check_report_of_run(const struct stream_options *stream, struct status *status)
+{
+    const char *const others[] = {stream->output ? stream->output : "-", stream->stats,
+                                  stream->errors};
+
+    return check_report(others, sizeof(others) / sizeof(others[0]), stream->files, stream->n_files,
+                        status);
 }
 
 /* What makes this run another one than others. */
@@ -204,16 +221,36 @@ static void open_totals(void)
     totals = score_totals_new(&p, (uint64_t)args.batch);
 }
 
+/* With --merge or --verify, which score nothing, other options than `used` mean nothing. */
+static bool check_flags(const char *with, const void *const *used, size_t n,
+                        const struct cli_operands *operands, struct status *status)
+{
+    for (size_t i = 0; i < tool.n_options; i++) {
+        bool is_used = operands->sources[i] != CLI_FROM_FLAG;
+
+        for (size_t k = 0; k < n && !is_used; k++)
+            is_used = options[i].value == used[k];
+        if (!is_used)
+            return status_fail(status, STATUS_USAGE, "option '--%s' means nothing with --%s",
+                               options[i].name, with);
+    }
+    return true;
+}
+
 /* --merge: files of --partial -> one more, or a summary. */
 static bool merge_files(const struct cli_operands *operands, struct status *status)
 {
-    if (cli_source(&tool, operands, &args.model) == CLI_FROM_FLAG)
-        return status_fail(status, STATUS_USAGE, "with option '--merge' no model is used");
+    const bool is_told = report.summary || report.partial;
+    const void *const used[] = {&merge,      &report.summary, &report.partial,
+                                &args.quiet, &args.verbose,   is_told ? NULL : &args.output};
+
+    if (!check_flags("merge", used, sizeof(used) / sizeof(used[0]), operands, status))
+        return false;
     if (operands->n == 0)
         return status_fail(status, STATUS_USAGE, "option '--merge' needs files of --partial");
-    if (!report.summary && !report.partial)
+    if (!is_told)
         report.summary = args.output ? args.output : "-";
-    if (!score_report_check(&report, status))
+    if (!check_report(NULL, 0, operands->paths, operands->n, status))
         return false;
     totals = score_report_merge(operands->paths, operands->n, status);
     return totals && score_report_write(&report, totals, status);
@@ -222,8 +259,10 @@ static bool merge_files(const struct cli_operands *operands, struct status *stat
 /* --verify: the model, and whatever else is named. */
 static bool verify_files(const struct cli_operands *operands, struct status *status)
 {
+    const void *const used[] = {&verify, &args.model, &args.quiet, &args.verbose};
     struct buf path = {0};
-    bool ok = model_path_resolve(args.model, "smollm2", true, &path, status) &&
+    bool ok = check_flags("verify", used, sizeof(used) / sizeof(used[0]), operands, status) &&
+              model_path_resolve(args.model, "smollm2", true, &path, status) &&
               verify_print(path.data, status);
 
     for (size_t i = 0; ok && i < operands->n; i++)
@@ -326,7 +365,7 @@ int main(int argc, char **argv)
         return 0;
     }
     common_options_stream(&tool, &args, &operands, &stream);
-    if (!check_report(&stream, &status) || !open_all(&status))
+    if (!check_report_of_run(&stream, &status) || !open_all(&status))
         cli_die(&tool, &status);
     stream_tool.self = scorer;
     stream_tool.n_makes = wanted.compare ? 2 : 1;

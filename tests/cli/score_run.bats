@@ -127,6 +127,16 @@ close() { # close A B
     run -66 --separate-stderr medrat-score --merge "$work/a" "$work/none"
     run -64 --separate-stderr medrat-score --merge
     run -64 --separate-stderr medrat-score --merge -m "$tiny" "$work/a"
+    [[ "$stderr" == "medrat-score: option '--model' means nothing with --merge"* ]]
+    run -64 --separate-stderr medrat-score --merge --compare "$work/a"
+    [[ "$stderr" == "medrat-score: option '--compare' means nothing with --merge"* ]]
+    run -64 --separate-stderr medrat-score --merge --summary "$work/s" -o "$work/o" "$work/a"
+    [[ "$stderr" == "medrat-score: option '--output' means nothing with --merge"* ]]
+    run -64 --separate-stderr medrat-score --verify --summary "$work/s" -m "$tiny"
+    [[ "$stderr" == "medrat-score: option '--summary' means nothing with --verify"* ]]
+    # a part is not overwritten by the whole
+    run -64 --separate-stderr medrat-score --merge --summary "$work/./b" "$work/a" "$work/b"
+    [[ "$stderr" == "medrat-score: option '--summary': '$work/./b' is used otherwise"* ]]
 }
 
 @test "a record that comes twice in one run is counted, and said" {
@@ -154,6 +164,9 @@ close() { # close A B
     run -64 --separate-stderr score --summary - "$work/in"
     [ "$output" = "" ]
     run -64 score --summary "$work/in" "$work/in"
+    ln "$work/in" "$work/again"
+    run -64 score --summary "$work/again" "$work/in"
+    run -64 score --partial "$work/./in" "$work/in"
     run -64 score --partial "$work/x" -o "$work/x" "$work/in"
     [ -z "$(find "$work" -name x -o -name '.x*' -o -name '*summary*' -o -name '*partial*')" ]
 }
