@@ -303,7 +303,7 @@ static bool load(struct loader *l)
         return status_fail(l->status, STATUS_CONFIG,
                            "%s/" PEFT_CONFIG_FILE ": target_modules: no module of the model fits",
                            l->folder);
-    identity_of(l->file, l->hash, l->folder, l->adapter->name);
+    identity_of(l->file, IDENTITY_ALL, l->hash, l->folder, l->adapter->name);
     warn(l);
     return true;
 }

@@ -82,7 +82,7 @@ bool bert_folder_open(struct bert_folder *folder, enum sbert_kind kind, const ch
     *folder = (struct bert_folder){0};
     if (!model_files_open(&files, path, status))
         return false;
-    identity_of(model_files_tensors(&files), HASH_START, path, folder->name);
+    identity_of(model_files_tensors(&files), IDENTITY_SAMPLE, HASH_START, path, folder->name);
     ok = load(folder, kind, &files, backend, device, status);
     model_files_close(&files);
     if (!ok)

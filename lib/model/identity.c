@@ -6,9 +6,9 @@
 #include "base/hash.h"
 #include "formats/model_name.h"
 
-enum { SAMPLES = 16, SAMPLE_BYTES = 64 }; /* runs of bytes of each tensor that the hash reads */
+enum { SAMPLES = 16, SAMPLE_BYTES = 64 }; /* runs of bytes of a tensor that is not read whole */
 
-static uint64_t hash_tensor(uint64_t h, const struct tensor_entry *t)
+static uint64_t hash_tensor(uint64_t h, const struct tensor_entry *t, enum identity_bytes bytes)
 {
     const size_t run = t->size < SAMPLE_BYTES ? t->size : SAMPLE_BYTES;
 
@@ -19,20 +19,22 @@ static uint64_t hash_tensor(uint64_t h, const struct tensor_entry *t)
 
         h = hash_more(h, &n, sizeof(n));
     }
+    if (bytes == IDENTITY_ALL)
+        return hash_more(h, t->data, t->size);
     for (size_t i = 0; i < SAMPLES && run > 0; i++)
         h = hash_more(h, t->data + (t->size - run) / (SAMPLES - 1) * i, run);
     return h;
 }
 
-void identity_of(const struct tensor_file *tensors, uint64_t start, const char *path,
-                 char name[IDENTITY_SIZE])
+void identity_of(const struct tensor_file *tensors, enum identity_bytes bytes, uint64_t start,
+                 const char *path, char name[IDENTITY_SIZE])
 {
     const size_t room = IDENTITY_SIZE - sizeof("@0123456789abcdef");
     struct text shown = model_name_of(path);
     uint64_t h = start;
 
     for (size_t i = 0; i < tensors->n_entries; i++) {
-        h = hash_tensor(h, &tensors->entries[i]);
+        h = hash_tensor(h, &tensors->entries[i], bytes);
         /* a few looks bring large parts of a file into memory */
         tensor_file_drop(tensors, tensors->entries[i].data, tensors->entries[i].size);
     }

@@ -60,8 +60,8 @@ static void name_model(struct model *model, const struct model_files *files, con
         [QUANTIZE_NF4] = ", to nf4", [QUANTIZE_NF4_DQ] = ", to nf4 with double quantisation"};
     const char *suffix = files->quantize ? suffixes[files->quantize] : "";
 
-    identity_of(model_files_tensors(files), hash_more(HASH_START, suffix, strlen(suffix)), path,
-                model->name);
+    identity_of(model_files_tensors(files), IDENTITY_SAMPLE,
+                hash_more(HASH_START, suffix, strlen(suffix)), path, model->name);
     model_files_describe(files, &model->weights_source);
     buf_append_string(&model->weights_source, suffix);
 }

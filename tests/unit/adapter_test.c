@@ -10,6 +10,8 @@
 
 #include "base/memory.h"
 #include "file_bytes.h"
+#include "formats/json_file.h"
+#include "formats/safetensors.h"
 #include "model/adapter.h"
 #include "tests/golden/golden.h"
 #include "tests/golden/tiny.h"
@@ -317,6 +319,48 @@ static void values_must_be_finite(void **state)
     assert_non_null(strstr(status.message, "q_proj.lora_A.weight': value 0 is infinite"));
 }
 
+/* The name of an adapter of zeros but for element i. */
+static void name_of_bytes(const char *config_text, size_t i, const uint32_t *element,
+                          char name[IDENTITY_SIZE])
+{
+    static const char header[] = "{" GOOD "}";
+    struct status status = {0};
+    struct peft_config config;
+    struct tensor_file file;
+    struct adapter *adapter;
+    struct buf bytes = {0};
+
+    put_safetensors(&bytes, header, 1024);
+    if (element)
+        memcpy(bytes.data + 8 + strlen(header) + 4 * i, element, 4);
+    assert_true(peft_config_parse(
+        &config, json_file_parse(text_of(config_text), JSON_FILE_EXACT, &status), &status));
+    assert_true(safetensors_read(&file, (const uint8_t *)bytes.data, bytes.len, &status));
+    adapter = adapter_make("folder", &config, &file, llama, &status);
+    golden_need(adapter != NULL, "bytes", &status);
+    memcpy(name, adapter->name, IDENTITY_SIZE);
+    adapter_close(adapter);
+    tensor_file_close(&file);
+    peft_config_release(&config);
+    buf_release(&bytes);
+}
+
+/* One bit anywhere, or another scale of the same matrices, is another adapter. */
+static void every_byte_is_in_the_name(void **state)
+{
+    static const uint32_t one = 0x3F800000;
+    char first[IDENTITY_SIZE], other[IDENTITY_SIZE];
+
+    (void)state;
+    name_of_bytes(CONFIG(""), 0, NULL, first);
+    name_of_bytes(CONFIG(",\"use_rslora\":true"), 0, NULL, other);
+    assert_string_not_equal(strchr(first, '@'), strchr(other, '@'));
+    for (size_t i = 0; i < 256; i++) { /* of A and B, 128 each */
+        name_of_bytes(CONFIG(""), i, &one, other);
+        assert_string_not_equal(strchr(first, '@'), strchr(other, '@'));
+    }
+}
+
 static void pickled_weights_are_refused_by_name(void **state)
 {
     struct status status = {0};
@@ -402,6 +446,7 @@ int main(void)
         cmocka_unit_test(another_base_is_a_warning),
         cmocka_unit_test(bad_folders_are_refused),
         cmocka_unit_test(values_must_be_finite),
+        cmocka_unit_test(every_byte_is_in_the_name),
         cmocka_unit_test(pickled_weights_are_refused_by_name),
         cmocka_unit_test(an_alpha_that_old_peft_read_otherwise_is_a_warning),
         cmocka_unit_test(a_copy_of_the_bases_weights_is_passed_over),
