@@ -154,7 +154,16 @@ static bool is_in_cache(const char *path, const struct known_model *model)
     return found;
 }
 
-/* Does the folder have the file by which the model is known? A large one is known by its size. */
+static bool is_gguf(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+
+    return dot && strcmp(dot, ".gguf") == 0;
+}
+
+/* Does the folder have the file by which the model is known? A GGUF file is by its name, which says
+ * all, so that half of one is not what was published; others of any model have the same names, and
+ * are known by their bytes, a large one by its size. */
 static bool has_sign(const char *folder, const struct known_model *model)
 {
     const struct known_file *sign = known_models_file(model, text_of(model->sign));
@@ -165,9 +174,11 @@ static bool has_sign(const char *folder, const struct known_model *model)
     bool found;
 
     join(&path, folder, model->sign);
-    found = stat(path.data, &info) == 0 && (uint64_t)info.st_size == sign->size &&
-            (sign->size > READ_SIZE ||
-             (hash_file(path.data, &file, &status) && strcmp(file.sha256, sign->sha256) == 0));
+    found = stat(path.data, &info) == 0;
+    if (found && !is_gguf(model->sign))
+        found = (uint64_t)info.st_size == sign->size &&
+                (sign->size > READ_SIZE ||
+                 (hash_file(path.data, &file, &status) && strcmp(file.sha256, sign->sha256) == 0));
     buf_release(&path);
     return found;
 }

@@ -148,9 +148,11 @@ static void describe_length(const struct score_protocol *p, struct buf *out)
 
 void score_protocol_describe(const struct score_protocol *p, struct buf *out)
 {
-    buf_append_string(out,
-                      "Each record by itself, with the start token where the model's tokenizer "
-                      "puts one; a token is scored when it has a predecessor");
+    buf_printf(
+        out,
+        "Each record by itself%s, with the start token where the model's tokenizer puts one; "
+        "a token is scored when it has a predecessor",
+        p->compare ? ", by the model alone and by its adapter" : "");
     if (p->completion_only)
         buf_append_string(out, " and belongs to the completion");
     buf_append_string(out, "; natural logarithms; ");
@@ -164,7 +166,7 @@ void score_protocol_describe(const struct score_protocol *p, struct buf *out)
              "bins of 2^-10 nats. Records without a loss are counted under skipped and left out "
              "of all figures");
     if (p->compare)
-        buf_append_string(out, ", of both models'. Intervals: 95 %, by a paired bootstrap over "
+        buf_append_string(out, ". Intervals: 95 %, by a paired bootstrap over "
                                "records, 1000 replicates of Poisson(1) weights");
     buf_append_char(out, '.');
 }

@@ -56,6 +56,13 @@ results() {
     [[ "${lines[2]}" == "as published "*" 587404 "*" tokenizer.model" ]]
 }
 
+@test "half of the demo model is not the demo model" {
+    head -c 1000 "$BATS_FILE_TMPDIR/tiny/llama-q4_1.gguf" >"$work/SmolLM2-135M-Instruct.Q4_1.gguf"
+    run -65 --separate-stderr medrat-score --verify -m "$work/SmolLM2-135M-Instruct.Q4_1.gguf"
+    [ "$(results)" = "DIFFERS" ]
+    [[ "${lines[1]}" == *": shorter than published" ]]
+}
+
 @test "other folders are named behind the model" {
     echo '{}' >"$work/adapter_config.json"
     run -0 medrat-score --verify -m some/model "$work/adapter_config.json"
