@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,4 +56,19 @@ bool number_double(const char *text, double *value)
         return false;
     *value = parsed;
     return true;
+}
+
+double number_shortest(float value)
+{
+    char text[32];
+
+    for (int digits = 1; digits <= 9; digits++) {
+        float back;
+
+        snprintf(text, sizeof(text), "%.*g", digits, (double)value);
+        back = strtof(text, NULL);
+        if (back >= value && back <= value)
+            break;
+    }
+    return strtod(text, NULL);
 }
