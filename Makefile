@@ -195,10 +195,11 @@ $(BUILD)/bin/%: $(BUILD)/bin/%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
 # OPTIONS comes from the tool's own --help, so that the two cannot differ.
-$(BUILD)/man/%.1: bin/%.1.scd $(BUILD)/bin/% .make/man.awk .make/man-common.scd
+$(BUILD)/man/%.1: bin/%.1.scd $(BUILD)/bin/% .make/man.awk .make/man-records.scd .make/man-common.scd
 	$(Q)mkdir -p $(@D)
 	$(Q)$(BUILD)/bin/$* --help | awk -f .make/man.awk - $< | \
-	    sed -e '/^@COMMON@$$/{r .make/man-common.scd' -e 'd}' | SOURCE_DATE_EPOCH=0 scdoc >$@
+	    sed -e '/^@RECORDS@$$/{r .make/man-records.scd' -e 'd}' \
+	        -e '/^@COMMON@$$/{r .make/man-common.scd' -e 'd}' | SOURCE_DATE_EPOCH=0 scdoc >$@
 
 $(BUILD)/tests/%_test: $(BUILD)/tests/%_test.o $(GOLDEN) $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(GOLDEN) $(LIB) -lcmocka $(LDLIBS)

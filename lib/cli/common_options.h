@@ -126,56 +126,36 @@ cli_parse_function common_options_expect;           /* N or FILE into struct com
         .help = "what a line is: a JSON object, or (lines) a plain question"                       \
     }
 
-/* For every tool: records in, records out, and what is said about it. */
-#define COMMON_RECORD_OPTIONS(args)                                                                \
-    {.kind = CLI_HEADING, .help = "Records"},                                                      \
-        {.name = "output",                                                                         \
-         .letter = 'o',                                                                            \
-         .kind = CLI_STRING,                                                                       \
-         .value = &(args).output,                                                                  \
-         .argument = "FILE",                                                                       \
-         .help = "write here instead of standard output; appears only when complete; gzip by "     \
-                 "the name's .gz"},                                                                \
-        {.name = "on-error",                                                                       \
-         .kind = CLI_CHOICE,                                                                       \
-         .value = &(args).on_error,                                                                \
-         .argument = "HOW",                                                                        \
-         .choices = common_options_on_error,                                                       \
-         .help = "what becomes of a record that fails: an error record in its place, nothing, or " \
-                 "the end of the run"},                                                            \
-        {.name = "max-errors",                                                                     \
-         .kind = CLI_CUSTOM,                                                                       \
-         .value = &(args).max_errors,                                                              \
-         .parse = common_options_max_errors,                                                       \
-         .argument = "N|P%",                                                                       \
-         .fallback = "0",                                                                          \
-         .help = "exit 0 while no more records than this fail, as a number or a share"},           \
-        {.name = "errors",                                                                         \
-         .kind = CLI_STRING,                                                                       \
-         .value = &(args).errors,                                                                  \
-         .argument = "FILE",                                                                       \
-         .help = "write failed lines here, as they came, with line number and reason"},            \
-        {.name = "expect",                                                                         \
-         .kind = CLI_CUSTOM,                                                                       \
-         .value = &(args).expect,                                                                  \
-         .parse = common_options_expect,                                                           \
-         .argument = "N|FILE",                                                                     \
-         .help = "with -o: the output appears only if N records came in, or as many as FILE has"}, \
-        {.name = "existing",                                                                       \
-         .kind = CLI_CHOICE,                                                                       \
-         .value = &(args).existing,                                                                \
-         .argument = "HOW",                                                                        \
-         .choices = common_options_existing,                                                       \
-         .help = "what to do with members that are there already: fail the record, replace "       \
-                 "them, or keep them and fill gaps"},                                              \
-        {.name = "max-line",                                                                       \
-         .kind = CLI_SIZE,                                                                         \
-         .value = &(args).max_line,                                                                \
-         .min = 1,                                                                                 \
-         .max = 1024.0 * 1024 * 1024,                                                              \
-         .argument = "BYTES",                                                                      \
-         .help = "a longer line fails; K, M and G are understood"},                                \
-        {.kind = CLI_HEADING, .help = "Messages"},                                                 \
+/* What becomes of records that fail, wherever the others go. */
+#define COMMON_FAILURE_ROWS(args)                                                                  \
+    {.name = "max-errors",                                                                         \
+     .kind = CLI_CUSTOM,                                                                           \
+     .value = &(args).max_errors,                                                                  \
+     .parse = common_options_max_errors,                                                           \
+     .argument = "N|P%",                                                                           \
+     .fallback = "0",                                                                              \
+     .help = "exit 0 while no more records than this fail, as a number or a share"},               \
+    {                                                                                              \
+        .name = "errors", .kind = CLI_STRING, .value = &(args).errors, .argument = "FILE",         \
+        .help = "write failed lines here, as they came, with line number and reason"               \
+    }
+
+#define COMMON_EXPECT_ROW(args, result)                                                            \
+    {                                                                                              \
+        .name = "expect", .kind = CLI_CUSTOM, .value = &(args).expect,                             \
+        .parse = common_options_expect, .argument = "N|FILE",                                      \
+        .help = result " only if N records came in, or as many as FILE has"                        \
+    }
+
+#define COMMON_MAX_LINE_ROW(args)                                                                  \
+    {                                                                                              \
+        .name = "max-line", .kind = CLI_SIZE, .value = &(args).max_line, .min = 1,                 \
+        .max = 1024.0 * 1024 * 1024, .argument = "BYTES",                                          \
+        .help = "a longer line fails; K, M and G are understood"                                   \
+    }
+
+#define COMMON_MESSAGE_OPTIONS(args)                                                               \
+    {.kind = CLI_HEADING, .help = "Messages"},                                                     \
         {.name = "stats",                                                                          \
          .kind = CLI_STRING,                                                                       \
          .value = &(args).stats,                                                                   \
@@ -195,6 +175,33 @@ cli_parse_function common_options_expect;           /* N or FILE into struct com
         .name = "verbose", .letter = 'v', .kind = CLI_FLAG, .value = &(args).verbose,              \
         .help = "say what is used, and a summary at the end"                                       \
     }
+
+/* For every tool that passes records on: records in, records out, and what is said about it. */
+#define COMMON_RECORD_OPTIONS(args)                                                                \
+    {.kind = CLI_HEADING, .help = "Records"},                                                      \
+        {.name = "output",                                                                         \
+         .letter = 'o',                                                                            \
+         .kind = CLI_STRING,                                                                       \
+         .value = &(args).output,                                                                  \
+         .argument = "FILE",                                                                       \
+         .help = "write here instead of standard output; appears only when complete; gzip by "     \
+                 "the name's .gz"},                                                                \
+        {.name = "on-error",                                                                       \
+         .kind = CLI_CHOICE,                                                                       \
+         .value = &(args).on_error,                                                                \
+         .argument = "HOW",                                                                        \
+         .choices = common_options_on_error,                                                       \
+         .help = "what becomes of a record that fails: an error record in its place, nothing, or " \
+                 "the end of the run"},                                                            \
+        COMMON_FAILURE_ROWS(args), COMMON_EXPECT_ROW(args, "with -o: the output appears"),         \
+        {.name = "existing",                                                                       \
+         .kind = CLI_CHOICE,                                                                       \
+         .value = &(args).existing,                                                                \
+         .argument = "HOW",                                                                        \
+         .choices = common_options_existing,                                                       \
+         .help = "what to do with members that are there already: fail the record, replace "       \
+                 "them, or keep them and fill gaps"},                                              \
+        COMMON_MAX_LINE_ROW(args), COMMON_MESSAGE_OPTIONS(args)
 
 /* What the stream needs. Ends the program with the short help when there is nothing to read, and
  * with a message when options do not fit together or a file cannot be read. */

@@ -70,6 +70,7 @@ struct stream_tool {
     /* The member that a plain line of --format lines, or --query, becomes. NULL: the tool has no
      * such options, and names the one that has. */
     const char *lines_member;
+    bool takes_all; /* records end here: nothing is written of them, whatever -o says */
 };
 
 /* True if the records would come from a terminal that nobody asked for: print help instead. */

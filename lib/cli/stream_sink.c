@@ -15,10 +15,12 @@ bool stream_sink_open(struct stream_sink *sink, const struct stream_options *opt
 {
     sink->options = options;
     sink->tool = tool;
-    sink->output = output_file_open(options->output, status);
-    if (!sink->output)
-        return false;
-    signals_remove_at_end(output_file_temporary(sink->output));
+    if (!tool->takes_all) {
+        sink->output = output_file_open(options->output, status);
+        if (!sink->output)
+            return false;
+        signals_remove_at_end(output_file_temporary(sink->output));
+    }
     if (!options->errors)
         return true;
     sink->errors = error_file_open(options->errors, status);
@@ -117,7 +119,7 @@ bool stream_sink_put(struct stream_sink *sink, const struct job *job, struct sta
         sink->stats.n_kept += job->state == JOB_KEPT;
         if (job->state == JOB_KEPT)
             put_line(sink, job);
-        else
+        else if (!sink->tool->takes_all)
             put_done(sink, job);
     }
     if (was_empty)
@@ -136,7 +138,7 @@ bool stream_sink_commit(struct stream_sink *sink, struct status *status)
     struct output_file *output = sink->output;
 
     sink->output = NULL;
-    return output_file_commit(output, status) &&
+    return (!output || output_file_commit(output, status)) &&
            (!sink->errors || error_file_sync(sink->errors, status));
 }
 
