@@ -13,7 +13,7 @@ struct memory_plan_options {
     enum quantize quantize;
     int threads, batch;    /* threads 0: as engine_open */
     size_t longest;        /* tokens of a sequence at most; 0: the model's context */
-    int legs;              /* schedulers side by side; >= 1 */
+    int legs;              /* schedulers side by side; 0: none, no KV cache and no scratch */
     char *const *adapters; /* [n_adapters] folders */
     size_t n_adapters;
 };

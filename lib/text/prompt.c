@@ -438,8 +438,8 @@ static size_t recipe_limit(const struct prompt_options *options)
     return wanted > 0 && wanted < options->context ? wanted : options->context;
 }
 
-static bool make_from_recipe(const struct prompt_options *options, const struct record *record,
-                             struct tokens *tokens, size_t *truncated, struct status *status)
+bool prompt_make_recipe(const struct prompt_options *options, const struct record *record,
+                        struct tokens *tokens, size_t *truncated, struct status *status)
 {
     struct maker m = {
         .options = options,
@@ -449,8 +449,11 @@ static bool make_from_recipe(const struct prompt_options *options, const struct 
         .status = status,
     };
     const size_t limit = recipe_limit(options);
-    bool ok = open_maker(&m) && encode(&m, buf_text(&m.cut));
+    bool ok;
 
+    tokens_reset(tokens);
+    *truncated = 0;
+    ok = open_maker(&m) && encode(&m, buf_text(&m.cut));
     if (ok && tokens->n > limit)
         ok = fit(&m, limit, truncated);
     close_maker(&m);
@@ -477,5 +480,5 @@ bool prompt_make(const struct prompt_options *options, const struct record *reco
         return true;
     if (!make_from_prompt(options, record, tokens, truncated, &found, status))
         return false;
-    return found || make_from_recipe(options, record, tokens, truncated, status);
+    return found || prompt_make_recipe(options, record, tokens, truncated, status);
 }

@@ -44,6 +44,11 @@ bool prompt_open(struct prompt_options *options, struct status *status) MUST_CHE
 bool prompt_make(const struct prompt_options *options, const struct record *record,
                  struct tokens *tokens, size_t *truncated, struct status *status) MUST_CHECK;
 
+/* The same of the recipe's frame alone, whatever else the record has; the tokenizer must be there.
+ */
+bool prompt_make_recipe(const struct prompt_options *options, const struct record *record,
+                        struct tokens *tokens, size_t *truncated, struct status *status) MUST_CHECK;
+
 /* The record's `messages`: [{"role","content"}]. *messages is the caller's to free; its texts point
  * into the record. *found is false where there is no such member. */
 bool prompt_messages(const struct record *record, struct message **messages, size_t *n, bool *found,
