@@ -21,7 +21,7 @@ on_terminal() {
 }
 
 @test "1: a tool typed alone on a terminal shows a short help and exits 64" {
-    for tool in medrat-tokenize medrat-gen medrat-score medrat-rerank; do
+    for tool in medrat-tokenize medrat-gen medrat-score medrat-rerank medrat-train; do
         run -64 on_terminal "$tool"
         [[ "$output" == *"$tool"* && "$output" == *"--help"* ]]
         [ "${#lines[@]}" -le 8 ]
@@ -29,7 +29,7 @@ on_terminal() {
 }
 
 @test "2: --help goes to standard output and exits 0" {
-    for tool in medrat-tokenize medrat-gen medrat-score medrat-rerank; do
+    for tool in medrat-tokenize medrat-gen medrat-score medrat-rerank medrat-train; do
         run -0 --separate-stderr "$tool" --help
         [[ "${lines[0]}" == "usage: $tool "* ]]
         [ "$stderr" = "" ]

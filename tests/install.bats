@@ -14,7 +14,7 @@ setup() {
     need_models
     run -0 make --no-print-directory install DESTDIR="$work/root" PREFIX=/opt/medrat
     installed=$work/root/opt/medrat
-    for name in medrat-tokenize medrat-gen medrat-score medrat-rerank; do
+    for name in medrat-tokenize medrat-gen medrat-score medrat-rerank medrat-train; do
         [ -x "$installed/bin/$name" ]
         [ -s "$installed/share/man/man1/$name.1" ]
     done

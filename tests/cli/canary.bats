@@ -57,3 +57,14 @@ quiet_about_it() { # quiet_about_it COMMAND...: exits 1, and says nothing of the
     rm errors.jsonl out.jsonl stats.json
     quiet_about_it medrat-gen --max-tokens 2
 }
+
+@test "medrat-train says nothing of what is in a record" {
+    need_models
+    run -1 --separate-stderr medrat-train -v --steps 1 --batch 1 --accumulation 1 --rank 1 --stats stats.json \
+        --errors errors.jsonl -o out in.jsonl
+    [[ "$stderr" != *"$canary"* ]]
+    run -1 grep -rq "$canary" stats.json out
+    grep -q "$canary" errors.jsonl
+    [ "$(stat -c %a errors.jsonl)" = 600 ]
+    [ "$(ls)" = "$(printf '%s\n' errors.jsonl in.jsonl out stats.json vocab.txt)" ]
+}

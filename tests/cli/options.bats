@@ -5,7 +5,7 @@ bats_require_minimum_version 1.5.0
 
 load common
 
-tools="medrat-tokenize medrat-gen medrat-score medrat-rerank"
+tools="medrat-tokenize medrat-gen medrat-score medrat-rerank medrat-train"
 
 setup() {
     work=$BATS_TEST_TMPDIR
@@ -109,6 +109,9 @@ n_tokens() { # n_tokens OPTION...
     done
     for option in temperature recipe query seed samples; do
         run -64 medrat-score "--$option=1"
+    done
+    for option in temperature query format existing adapter compare; do
+        run -64 medrat-train "--$option=1"
     done
     run -64 medrat-gen --compare
     for tool in $tools; do

@@ -11,7 +11,7 @@ data=${MEDRAT_DATA:-../shared/data}
 smollm2=$models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 tiny=$build/tiny
 
-[ $# -gt 0 ] || set -- tiny adapters losses peft_target rope greedy embeddings meteora tokens small_tokenizers mistral bm25 meteora_sets exact_sums score_totals nf4
+[ $# -gt 0 ] || set -- tiny adapters losses peft_target rope greedy embeddings meteora tokens small_tokenizers mistral bm25 meteora_sets exact_sums score_totals nf4 train_order
 for name; do
     case $name in
     tiny)
@@ -40,6 +40,9 @@ for name; do
     nf4)
         "$python" $here/nf4.py $here/nf4.jsonl
         "$python" $here/nf4.py model $here/nf4 $here/nf4_losses.jsonl
+        ;;
+    train_order)
+        "$python" $here/train_order.py $here/train_order.jsonl
         ;;
     peft_target)
         "$python" $here/peft_target.py $here/peft_target.jsonl
