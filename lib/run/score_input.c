@@ -178,9 +178,24 @@ static size_t count_bytes(const struct tokenizer *tokenizer, const struct tokens
     return n;
 }
 
-static bool encode(const struct tokenizer *tokenizer, const struct source *source,
+/* A token that the text does not have, in front of all. */
+static void put_in_front(struct score_input *input, int32_t id)
+{
+    struct tokens *t = &input->tokens;
+
+    tokens_push(t, id);
+    memmove(t->ids + 1, t->ids, (t->n - 1) * sizeof(*t->ids));
+    t->ids[0] = id;
+    input->n_front = 1;
+    input->parts.query++;
+    input->parts.query_end++;
+    input->parts.completion++;
+}
+
+static bool encode(const struct score_input_options *o, const struct source *source,
                    struct score_input *input, struct status *status)
 {
+    const struct tokenizer *tokenizer = o->tokenizer;
     const size_t n_front = tokenizer_n_front(tokenizer);
     struct buf whole = {0};
     bool ok;
@@ -192,6 +207,9 @@ static bool encode(const struct tokenizer *tokenizer, const struct source *sourc
     if (ok && count_bytes(tokenizer, &input->tokens, n_front) == whole.len + 1 &&
         tokenizer_bytes(tokenizer, input->tokens.ids[n_front]).ptr[0] == ' ')
         input->lead = 1;
+    if (ok && source->is_continuation && source->first.len == 0 && n_front == 0 && whole.len > 0 &&
+        o->empty_context)
+        put_in_front(input, *o->empty_context);
     buf_release(&whole);
     return ok;
 }
@@ -206,7 +224,7 @@ static bool make_from_text(const struct score_input_options *o, const struct rec
     if (!o->tokenizer)
         return status_fail_record(status, "no_tokenizer", NULL,
                                   "the model has no tokenizer: only 'tokens' can be scored");
-    if (!encode(o->tokenizer, &source, input, status))
+    if (!encode(o, &source, input, status))
         return false;
     input->is_continuation = source.is_continuation;
     if (source.is_continuation || o->completion_only)
@@ -296,7 +314,8 @@ bool score_input_make(const struct score_input_options *o, const struct record *
     if (!read_tokens(o, record, input, &found, status) ||
         (!found && !make_from_text(o, record, input, status)))
         return false;
-    input->n_front = count_front(o->tokenizer, &input->tokens);
+    if (input->n_front == 0)
+        input->n_front = count_front(o->tokenizer, &input->tokens);
     if (!cut(o, input, status))
         return false;
     if (input->first_target == 0)

@@ -2,7 +2,8 @@
  *
  * Where a text is joined of two (`context` + `continuation`, `prompt` + `completion`), it is
  * tokenized whole. A continuation begins behind as many tokens as its context alone has, and white
- * space at the end of the context is counted with it (the rule of lm-evaluation-harness). Any other
+ * space at the end of the context is counted with it; where the context is empty and the tokenizer
+ * puts nothing in front, it is a start token (the rules of lm-evaluation-harness). Any other
  * part of a text (a completion, the parts of run/score_frame.h) begins with the first token that is
  * not one of the text before it alone: a token that spans a border belongs to the part behind it.
  */
@@ -17,6 +18,7 @@
 
 struct score_input_options {
     const struct tokenizer *tokenizer; /* NULL: only `tokens` can be scored */
+    const int32_t *empty_context;      /* the token that stands for one; NULL: none does */
     bool completion_only;
     size_t max_length; /* >= 1 */
     bool windows;      /* nothing is cut; else: */

@@ -82,6 +82,14 @@ static bool check_windows(const struct scorer *s, struct status *status)
     return true;
 }
 
+/* What a language model reads first, else what it reads between texts. */
+static const int32_t *start_token(const struct model_config *config)
+{
+    if (config->bos_id >= 0)
+        return &config->bos_id;
+    return config->n_eos_ids > 0 ? &config->eos_ids[0] : NULL;
+}
+
 static bool open_legs(struct scorer *s, struct status *status)
 {
     const struct adapter_set *set = s->options.adapters;
@@ -111,6 +119,7 @@ struct scorer *scorer_open(const struct model *model, const struct scorer_option
     s->ended = memory_zeroed((size_t)options->batch, sizeof(struct work *));
     s->input_options = (struct score_input_options){
         .tokenizer = model->tokenizer,
+        .empty_context = start_token(&model->config),
         .completion_only = options->completion_only,
         .max_length = options->max_length ? options->max_length : (size_t)model->config.max_seq_len,
         .windows = options->stride > 0,

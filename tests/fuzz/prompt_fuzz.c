@@ -121,9 +121,11 @@ static void check_parts(const struct score_input *input)
 
 static void make_score_input(const struct record *record, struct score_input_options options)
 {
+    static const int32_t start = 1;
     struct score_input input = {0};
     struct status status;
 
+    options.empty_context = &start;
     options.tokenizer = tokenizer;
     options.max_length = 16;
     if (!score_input_make(&options, record, &input, &status)) {

@@ -28,6 +28,7 @@ from reference import greedy, language_model, smollm_tokenizer, token_losses
 N_TEXTS = 200
 N_TEXTS_BY_TOKEN = 20
 N_CONTINUATIONS = 30
+PREFIX_TOKEN = 1  # SmolLM2's bos_token
 NEAR = {"smollm2": 0.05, "tiny": 1e-3}
 SMOLLM2_WINDOWS = ((256, 128), (200, 199))
 LONG_TEXT_ROWS = [0, 1, 2, 3]
@@ -100,7 +101,9 @@ def texts(model, tokenizer, rows):
 
 
 def encode_pair(tokenizer, context, continuation):
-    """lm-evaluation-harness, TemplateLM._encode_pair."""
+    """lm-evaluation-harness, TemplateLM.loglikelihood and _encode_pair."""
+    if context == "":
+        return [PREFIX_TOKEN], tokenizer.encode(continuation).ids
     stripped = context.rstrip()
     continuation = context[len(stripped) :] + continuation
     whole = tokenizer.encode(stripped + continuation).ids
@@ -142,6 +145,8 @@ def continuations(model, tokenizer, rows):
         if "\ufffd" in text or not text:
             continue
         yield continuation(model, tokenizer, context + space, text)
+        if i % 6 == 0:
+            yield continuation(model, tokenizer, "", " ".join(words[at : at + 6]))
 
 
 def long_texts(model, tokenizer, rows):

@@ -214,9 +214,13 @@ static void parts_move_with_what_is_cut(void **state)
                    "-qqttttttttttttttttc", 20);
 }
 
+/* Of a tokenizer that puts a space in front and no start token; a start token stands for an empty
+ * context all the same. */
 static void a_space_that_the_tokenizer_puts_in_front_is_no_byte_of_the_text(void **state)
 {
     const struct small_spm spm = {.prefix = true, .bytes = true};
+    const int32_t start = 1;
+    struct score_input_options stands = {.max_length = 1024, .empty_context = &start};
     struct tokenizer *small, *const tiny = tokenizer;
     struct status status = {0};
     struct buf file = {0}, path = {0};
@@ -232,6 +236,19 @@ static void a_space_that_the_tokenizer_puts_in_front_is_no_byte_of_the_text(void
     tokenizer = small;
     assert_regions(all, "{\"tokens\":[0,0]}", "-p", tokenizer_bytes(small, 0).len);
     assert_regions(all, "{\"context\":\"\",\"continuation\":\"the ab\"}", "-cc", 3);
+    assert_regions(stands, "{\"context\":\"\",\"continuation\":\"the ab\"}", "-ccc", 6);
+    assert_int_equal(input.tokens.ids[0], start);
+    assert_int_equal(input.n_front, 1);
+    stands.max_length = 2;
+    assert_regions(stands, "{\"context\":\"\",\"continuation\":\"the ab\"}", "-c", 3);
+    stands.truncate = TRUNCATE_TAIL;
+    assert_regions(stands, "{\"context\":\"\",\"continuation\":\"the ab\"}", "-c", 2);
+    assert_int_equal(input.tokens.ids[0], start);
+    /* of no text, of another context, of another kind of record */
+    assert_regions(stands, "{\"context\":\"\",\"continuation\":\"\"}", "", 0);
+    assert_string_equal(input.reason, "there is no token");
+    assert_regions(stands, "{\"context\":\" \",\"continuation\":\"ab\"}", "-c", 2);
+    assert_regions(stands, "{\"prompt\":\"\",\"completion\":\"the ab\"}", "-c", 2);
     need(all, "{\"text\":\"the ab\"}");
     assert_int_equal(input.lead, 1);
     assert_int_equal(score_input_bytes(&input, small, 0), 3);
