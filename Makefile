@@ -139,6 +139,7 @@ coverage: deps
 # What reads bytes of others: files, records, arguments.
 PARSERS = $(sort $(wildcard formats/*.c lib/text/*.c)) lib/rank/passages.c lib/run/score_input.c \
     lib/run/score_partial_read.c lib/run/score_protocol.c lib/run/score_frame.c \
+    lib/train/checkpoint.c lib/train/train_rows.c lib/train/lora_folder.c \
     lib/cli/cli.c lib/cli/cli_value.c lib/cli/config_file.c
 
 ## golden    make the golden files again (needs the Python packages that tests/golden/README.md names)

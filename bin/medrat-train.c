@@ -368,13 +368,16 @@ static void tell_rows(const char *what, const struct train_rows *rows)
 
 static void tell_run(void)
 {
+    const struct train_memory *memory = &run.setup.memory;
+
     if (args.verbose)
-        fprintf(stderr, "%s: %s on %s, %zu parameters, %" PRIu64 " steps%s\n", tool.name,
-                run.setup.engine.model->name,
+        fprintf(stderr,
+                "%s: %s on %s, %zu parameters, %" PRIu64 " steps, %.1f MiB of memory at most%s\n",
+                tool.name, run.setup.engine.model->name,
                 run.setup.engine.backend->describe(run.setup.engine.device),
                 run.setup.lora->n_values, run.trainer.schedule.steps,
-                run.setup.memory.recompute ? ", activations are computed again: memory is short"
-                                           : "");
+                (double)memory->total / (1 << 20),
+                memory->recompute ? ", activations are computed again" : "");
     if (!args.quiet && run.trainer.state.step > 0)
         fprintf(stderr, "%s: goes on after step %" PRIu64 " of %" PRIu64 "\n", tool.name,
                 run.trainer.state.step, run.trainer.schedule.steps);

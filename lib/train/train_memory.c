@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/checked.h"
+#include "run/engine.h"
 #include "train/train_pass.h"
 
 /* Bytes that this machine can give without swapping; 0 where it does not say. */
@@ -34,15 +35,28 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/* What the device works in while it goes forward and back. */
+static size_t device_scratch(const struct train_memory_options *o, const struct engine *e,
+                             const struct train_pass_options *pass)
+{
+    const struct model_config *c = o->config;
+    const int q_dim = c->n_heads * c->head_dim, widest = c->dim > c->ffn_dim ? c->dim : c->ffn_dim;
+
+    return add(
+        train_pass_scratch(c, o->lora, pass, e->backend, e->threads),
+        e->backend->scratch_size(e->device, pass->max_tokens, widest > q_dim ? widest : q_dim));
+}
+
 /* Weights are packed before there is anything else: what that takes may be more, or less. */
-static void add_up(struct train_memory *m, const struct train_memory_options *o, bool recompute)
+static void add_up(struct train_memory *m, const struct train_memory_options *o,
+                   const struct engine *e, bool recompute)
 {
     const struct train_pass_options pass = {.max_tokens = o->max_tokens, .recompute = recompute};
     const struct memory_plan *model = &m->model;
     size_t before = add(model->program, add(model->tokenizer, model->weights));
 
     m->recompute = recompute;
-    m->activations = train_pass_size(o->config, o->lora, &pass);
+    m->activations = add(train_pass_size(o->config, o->lora, &pass), device_scratch(o, e, &pass));
     m->total = add(before, larger(model->loading, add(m->parameters, m->activations)));
 }
 
@@ -71,25 +85,38 @@ static bool refuse(const struct train_memory *m, size_t limit, struct status *st
     return false;
 }
 
+/* All activations, if they fit, else those that are needed. */
+static bool choose(struct train_memory *m, const struct train_memory_options *o,
+                   const struct engine *e, struct status *status)
+{
+    const size_t free_bytes = available();
+    size_t limit = o->limit;
+
+    if (limit == 0 && free_bytes > 0)
+        limit = add(free_bytes, m->model.program);
+    add_up(m, o, e, false);
+    if (limit == 0 || m->total <= limit)
+        return true;
+    add_up(m, o, e, true);
+    return m->total <= limit || o->limit == 0 || refuse(m, o->limit, status);
+}
+
 bool train_memory_make(struct train_memory *m, const struct train_memory_options *o,
                        struct status *status)
 {
-    const size_t free_bytes = available();
     const size_t n = lora_count(o->config, o->lora);
-    size_t limit = o->limit;
+    struct engine engine;
+    bool ok;
 
     *m = (struct train_memory){.rows = o->rows};
-    if (!memory_plan_make(&m->model, &o->model, status))
+    if (!memory_plan_make(&m->model, &o->model, status) ||
+        !engine_open_device(&engine, o->model.device_name, o->model.threads, status))
         return false;
     if (m->model.program < m->rows) /* the program's share was measured with them in it */
         m->model.program = m->rows;
-    if (limit == 0 && free_bytes > 0)
-        limit = add(free_bytes, m->model.program);
     if (n == 0 || !checked_mul(n, 4 * sizeof(float), &m->parameters))
         m->parameters = SIZE_MAX;
-    add_up(m, o, false);
-    if (limit == 0 || m->total <= limit)
-        return true;
-    add_up(m, o, true);
-    return m->total <= limit || o->limit == 0 || refuse(m, o->limit, status);
+    ok = choose(m, o, &engine, status);
+    engine_close(&engine);
+    return ok;
 }

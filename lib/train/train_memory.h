@@ -26,7 +26,7 @@ struct train_memory {
     struct memory_plan model;
     size_t rows;
     size_t parameters;  /* of the adapter: values, gradients, both moments */
-    size_t activations; /* of a micro-batch */
+    size_t activations; /* of a micro-batch, and what is computed in on the way */
     size_t total;
     bool recompute; /* activations are those of the layers' inputs alone */
 };

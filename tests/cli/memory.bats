@@ -76,3 +76,31 @@ check_estimate() { # check_estimate MODEL [OPTION]...
     [ "$(cache)" -gt "$(cache --batch 2)" ]
     [ "$(cache)" -gt "$(cache --max-length 64)" ]
 }
+
+@test "training takes what --mem says, with and without all activations" {
+    make_shape "$work/folder" form=folder type=BF16
+    for i in 1 2 3; do cat "$work/in.jsonl"; done >"$work/rows"
+    for options in "" "--mem 300M" "--quantize nf4" "--quantize nf4 --mem 200M"; do
+        run -0 --separate-stderr medrat-train -v -m "$work/folder" $options --batch 2 --accumulation 1 --steps 2 \
+            --stats "$work/stats" -o "$work/adapter" "$work/rows"
+        [[ "$options" != *--mem* || "$stderr" == *"activations are computed again"* ]]
+        estimate=$(grep -o '[0-9]*\.[0-9] MiB of memory at most' <<<"$stderr")
+        peak=$(($(jq .peak_memory "$work/stats") >> 20))
+        echo "$options: peak $peak MiB, $estimate"
+        estimate=${estimate%%.*}
+        [ $((100 * peak)) -le $((103 * estimate)) ]
+        [ $((100 * peak)) -ge $((90 * estimate)) ]
+        rm -r "$work/adapter"
+    done
+}
+
+@test "--mem refuses to train part by part, before anything is made" {
+    make_shape "$work/m.gguf" form=gguf type=Q4_0
+    run -71 medrat-train -m "$work/m.gguf" --mem 10M -o "$work/adapter" "$work/in.jsonl"
+    for part in weights rows parameters 'activations (recomputed)' tokenizer program; do
+        [[ "$output" == *", $part "[0-9]*" MiB"* ]]
+    done
+    run -71 medrat-train -m "$work/m.gguf" --mem 1K -o "$work/adapter" "$work/in.jsonl"
+    [[ "$output" == *"1 rows take "*" MiB, more than --mem allows, and more follow"* ]]
+    [ ! -e "$work/adapter" ] && [ ! -e "$work/adapter.part" ]
+}

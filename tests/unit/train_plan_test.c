@@ -104,14 +104,14 @@ static void every_epoch_takes_each_row_once(void **state)
 
 static void the_card_has_4260_steps_that_reach_over_its_epochs(void **state)
 {
-    const struct train_plan card = {
-        .n_rows = 11362, .batch = 2, .accumulation = 4, .carry = true};
+    const struct train_plan card = {.n_rows = 11362, .batch = 2, .accumulation = 4, .carry = true};
     int *taken = memory_zeroed(card.n_rows, sizeof(*taken)), most_parts;
     struct train_plan_part part;
 
     (void)state;
     assert_int_equal(train_plan_steps(&card, 3), 4260);
-    /* 5681 micro-batches an epoch: the first step that sees the second epoch has one of the first */
+    /* 5681 micro-batches an epoch: the first step that sees the second epoch has one of the first
+     */
     assert_true(train_plan_part(&card, 1420, 0, &part) && part.epoch == 0 && part.first == 11360);
     assert_true(train_plan_part(&card, 1420, 1, &part) && part.epoch == 1 && part.first == 0);
     /* the last three of 17043 are not trained on */
