@@ -7,13 +7,14 @@ A row: `model`, `rank`, `alpha`, `targets` (names of modules), `drawn_b` (B star
 zeros), `batches` (lists of rows), and
   gradients: `nll` of each row, `gradients` of the loss `weight` * (sum of nll): of each tensor
              `largest` (absolute), `at` (places) and `values` there;
-  steps:     `lr`, `losses` (a target, each step's before it is taken), `norms` (of the gradients,
+  steps:     `lr`, `warmup`, `losses` (a target, each step's before it is taken), `norms` (of the gradients,
              before they are clipped to 1), and of each final tensor its `norm` and `sketch`.
 
 Parameters start as drawn(): a function of tensor and place that C has as well. A tensor's sketch
 are sums of its elements with random signs: the mean square of the differences of two sketches
 estimates the square of the Frobenius norm of the tensors' difference, whose whole values would be
-megabytes. Rows are passed one by one: nothing is padded. No dropout. A row of the tiny models is its
+megabytes. SmolLM2 warms up: Adam's first step is as large for a gradient that is next to nothing,
+and has a random sign, as for any other. Rows are passed one by one: nothing is padded. No dropout. A row of the tiny models is its
 tokens, all behind its first third targets; of SmolLM2 a number of a row of VAL, all targets.
 """
 
@@ -122,12 +123,13 @@ def gradients(path):
     }
 
 
-def steps(base, batches, rank, alpha, targets, lr, first):
-    """Steps on batches of rows of ids."""
+def steps(base, batches, rank, alpha, targets, lr, warmup, first):
+    """Steps on batches of rows of ids, the first `warmup` at 1 / warmup, 2 / warmup, ... of lr."""
     model, tensors = adapted(base, rank, alpha, targets, False)
     optimiser = torch.optim.AdamW(tensors, lr=lr, weight_decay=0.0)
     losses, norms = [], []
-    for batch in batches:
+    for i, batch in enumerate(batches):
+        optimiser.param_groups[0]["lr"] = lr * min(1.0, (i + 1) / max(1, warmup))
         n = sum(len(ids) - first(ids) for ids in batch)
         total = 0.0
         for ids in batch:
@@ -145,6 +147,7 @@ def steps(base, batches, rank, alpha, targets, lr, first):
         "targets": list(targets),
         "drawn_b": False,
         "lr": lr,
+        "warmup": warmup,
         "losses": losses,
         "norms": norms,
         "norm": [float(f"{p.detach().norm():.7g}") for p in tensors],
@@ -161,7 +164,7 @@ def tiny(folder, out):
     batches = [
         [[draw.randrange(40) for _ in range(draw.randrange(4, 60))] for _ in range(3)] for _ in range(50)
     ]
-    row = steps(base, batches, 8, 16, TARGETS, 2e-3, first_target)
+    row = steps(base, batches, 8, 16, TARGETS, 2e-3, 0, first_target)
     rows.append({"model": path.name, "hash": tiny_hash(path), "batches": batches, **row})
     write_jsonl(out, rows)
 
@@ -172,7 +175,7 @@ def smollm2(gguf, val, out):
     ids = [tokenizer.encode(text).ids for text in texts]
     numbers = [[2 * i, 2 * i + 1] for i in range(20)]
     batches = [[ids[i] for i in batch] for batch in numbers]
-    row = steps(language_model(gguf), batches, 16, 32, TARGETS[:4], 1e-3, lambda _: 1)
+    row = steps(language_model(gguf), batches, 16, 32, TARGETS[:4], 1e-3, 10, lambda _: 1)
     hashes = [ids_hash(row) for row in ids]
     write_jsonl(out, [{"model": "smollm2", "batches": numbers, "ids_hashes": hashes, **row}])
 

@@ -206,32 +206,131 @@ static void test_nf4(void **state)
     }
 }
 
-/* What is dropped is dropped with that probability, and elements are independent: a mask is another
- * one for each module, row and place. Seen through A's gradient of an adapter of rank 1. */
+/* drop(x) of ones as a set has it: what an adapter with an identity for A makes of them. */
+enum { DROP_ROWS = 64, DROP_COLS = 300 };
+
+static float *dropped(const char *set, uint64_t key, uint32_t module, uint32_t drop_below)
+{
+    struct op_device d = op_device_open(set, 2);
+    const size_t n = (size_t)DROP_ROWS * DROP_COLS;
+    float *identity = memory_zeroed((size_t)DROP_COLS * DROP_COLS, sizeof(*identity));
+    float *x = memory_zeroed(n, sizeof(*x)), *u = memory_zeroed(n, sizeof(*u));
+    int32_t positions[DROP_ROWS];
+    const struct train_sequence sequence = {0, DROP_ROWS, key};
+    const struct train_batch batch = {DROP_ROWS, &sequence, 1, positions};
+    const struct lora_linear lora = {.rank = DROP_COLS,
+                                     .in = DROP_COLS,
+                                     .out = 1,
+                                     .scale = 1,
+                                     .a = identity,
+                                     .drop_below = drop_below,
+                                     .module = module};
+    struct status status = {0};
+
+    for (size_t i = 0; i < n; i++)
+        x[i] = 1;
+    for (size_t i = 0; i < DROP_COLS; i++)
+        identity[i * DROP_COLS + i] = 1;
+    for (int i = 0; i < DROP_ROWS; i++)
+        positions[i] = i;
+    train_need(d.op->gradients->reserve(d.device, DROP_ROWS, DROP_COLS, DROP_COLS, &status),
+               "reserve", &status);
+    d.op->gradients->lora(d.device, NULL, u, x, &lora, &batch);
+    train_need(d.op->finish(d.device, &status), "lora", &status);
+    free(identity);
+    free(x);
+    op_device_close(&d);
+    return u;
+}
+
+static void assert_about(size_t count, double share)
+{
+    const double n = (double)DROP_ROWS * DROP_COLS, spread = sqrt(n * share * (1 - share));
+
+    assert_true(fabs((double)count - n * share) < 5 * spread);
+}
+
+/* An element is dropped with the probability, whatever became of its neighbours, of the same place
+ * in another module and under another key; what is kept makes up for it; all sets drop the same. */
 static void test_dropout(void **state)
 {
+    const double share = 0.1, kept = 1 / (1 - 6554 / 65536.0);
+    const size_t n = (size_t)DROP_ROWS * DROP_COLS;
+    float *mask = dropped("scalar", 7, 3, 6554), *module = dropped("scalar", 7, 4, 6554);
+    float *key = dropped("scalar", 8, 3, 6554);
     const char *sets[OP_MAX_SETS];
     const int n_sets = op_sets(sets);
+    size_t count = 0, side = 0, below = 0, modules = 0, keys = 0;
 
     (void)state;
-    for (int i = 0; i < n_sets; i++) {
-        const struct way none = {sets[i], 1, false, false, 0},
-                         some = {sets[i], 1, false, false, 0.5f};
-        struct result without = run(&train_shapes[0], &none), with = run(&train_shapes[0], &some);
+    for (size_t i = 0; i < n; i++) {
+        const bool gone = mask[i] == 0.0f;
 
-        assert_memory_not_equal(without.gradients, with.gradients, with.n * sizeof(float));
-        release(&without);
-        release(&with);
+        assert_true(gone || fabs((double)mask[i] - kept) < 1e-6);
+        count += gone;
+        side += gone && mask[(i + 1) % n] == 0.0f;
+        below += gone && mask[(i + DROP_COLS) % n] == 0.0f;
+        modules += gone && module[i] == 0.0f;
+        keys += gone && key[i] == 0.0f;
     }
+    assert_about(count, share);
+    assert_about(side, share * share);
+    assert_about(below, share * share);
+    assert_about(modules, share * share);
+    assert_about(keys, share * share);
+    for (int i = 0; i < n_sets; i++) {
+        float *same = dropped(sets[i], 7, 3, 6554);
+
+        assert_memory_equal(same, mask, n * sizeof(*mask));
+        free(same);
+    }
+    free(mask);
+    free(module);
+    free(key);
+}
+
+/* What a caller gets wrong; and rows without targets, which cost nothing and change nothing. */
+static void test_rows(void **state)
+{
+    static const uint8_t none[3] = {0};
+    static const int32_t good[3] = {1, 2, 3}, low[3] = {1, -1, 2}, high[3] = {1, 61, 2};
+    const struct lora_options options = {.rank = 2, .alpha = 2, .targets = TRAIN_ALL};
+    const struct train_pass_options sizes = {3, false};
+    const struct train_row rows[] = {{good, 3, none, 0}, {low, 3, none, 0}, {high, 3, none, 0}};
+    struct op_device d = op_device_open("scalar", 1);
+    struct lora *lora = train_lora(&train_shapes[0].config, &options);
+    struct status status = {0};
+    struct train_pass *pass;
+    struct model model;
+    double nll[2] = {1, 1};
+
+    (void)state;
+    train_model_make(&model, &train_shapes[0], d.op, d.device);
+    pass = train_pass_open(&model, lora, &sizes, &status);
+    train_need(pass != NULL, "pass", &status);
+    assert_true(train_pass_gradients(pass, rows, 1, 1, nll, &status));
+    assert_true(nll[0] == 0.0);
+    for (size_t i = 0; i < lora->n_values; i++)
+        assert_true(lora->gradients[i] == 0.0f);
+    assert_false(train_pass_loss(pass, rows + 1, 1, nll, &status));
+    assert_string_equal(status.message, "token 1 of row 0: id -1 is not in [0, 61)");
+    assert_false(train_pass_loss(pass, rows + 2, 1, nll, &status));
+    assert_string_equal(status.message, "token 1 of row 0: id 61 is not in [0, 61)");
+    assert_false(train_pass_loss(pass, (struct train_row[]){rows[0], rows[0]}, 2, nll, &status));
+    assert_string_equal(status.message, "6 tokens in 2 rows, at most 3 at a time");
+    assert_int_equal(status.code, STATUS_CONFIG);
+    train_pass_close(pass);
+    lora_close(lora);
+    train_model_free(&model);
+    op_device_close(&d);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sets),
-        cmocka_unit_test(test_same_bits),
-        cmocka_unit_test(test_nf4),
-        cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_sets), cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_nf4),  cmocka_unit_test(test_dropout),
+        cmocka_unit_test(test_rows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,7 +94,7 @@ static void check_steps(const struct golden_device *d, const char *path, const j
     for (size_t i = 0; i < json_array_size(batches); i++) {
         struct golden_batch batch = batch_of(json_array_get(batches, i));
         double norm;
-        const double loss = golden_step(&t, &adamw, &batch, golden_number(row, "lr"), &norm);
+        const double loss = golden_step(&t, &adamw, &batch, golden_rate(row, i), &norm);
         const double want = json_number_value(json_array_get(losses, i));
 
         if (!(fabs(loss - want) <= 1e-3))

@@ -69,6 +69,14 @@ static inline double golden_number(const json_t *row, const char *name)
     return json_number_value(json_object_get(row, name));
 }
 
+/* The learning rate of step i, from 0. */
+static inline double golden_rate(const json_t *row, size_t i)
+{
+    const double share = ((double)i + 1) / fmax(1, golden_number(row, "warmup"));
+
+    return golden_number(row, "lr") * fmin(1, share);
+}
+
 static inline unsigned golden_targets(const json_t *row)
 {
     const json_t *names = json_object_get(row, "targets");
