@@ -112,6 +112,10 @@ models:
 bench: all $(BENCHES)
 	$(Q)MEDRAT_BIN=$(BUILD)/bin MEDRAT_BENCH=$(BUILD)/tests/bench tests/bench/run.sh
 
+## bench-train  speed of training as a share of this machine's own peak, and beside PEFT
+bench-train: $(BUILD)/tests/bench/bench_train
+	$(Q)MEDRAT_BENCH=$(BUILD)/tests/bench tests/bench/train.sh
+
 ## card      the model card's evaluation: make card MODEL=ORG/NAME ADAPTER=DIR DATA=FILE.jsonl
 card: all
 	$(Q)MEDRAT_BIN=$(BUILD)/bin .make/card.sh '$(MODEL)' '$(ADAPTER)' '$(DATA)' build/card
@@ -224,6 +228,6 @@ $(BUILD)/tests/golden/make_%: $(BUILD)/tests/golden/make_%.o $(GOLDEN) $(LIB)
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-.PHONY: all lib demo check threaded doubles tests deps models bench card peers fuzz fuzzers coverage golden install uninstall format clean help
+.PHONY: all lib demo check threaded doubles tests deps models bench bench-train card peers fuzz fuzzers coverage golden install uninstall format clean help
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)

@@ -14,7 +14,7 @@ if [ ! -e "$peers/venv/ready" ]; then
     python3 -m venv "$peers/venv"
     "$peers/venv/bin/pip" install --quiet numpy==2.3.5 torch==2.15.0 transformers==5.23.0 \
         sentence-transformers==6.2.0 tokenizers==0.23.3 sentencepiece==0.2.3 gguf==0.19.0 \
-        onnx==1.23.2 onnxscript==0.7.2 onnxruntime==1.32.0 scikit-build-core
+        peft==0.21.2 onnx==1.23.2 onnxscript==0.7.2 onnxruntime==1.32.0 scikit-build-core
     touch "$peers/venv/ready"
 fi
 if [ ! -x "$bin/llama-batched-bench" ]; then

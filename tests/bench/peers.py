@@ -2,6 +2,7 @@
 
     peers.py embed MINILM_FOLDER TEXTS THREADS    sentence-transformers, ONNX Runtime (fp32)
     peers.py score MODEL.gguf THREADS             transformers (fp32)
+    peers.py train MODEL.gguf TEXTS.jsonl THREADS PEFT and transformers (fp32)
     peers.py tokens MODEL.gguf MINILM_FOLDER MISTRAL.model TEXTS
                                                   tokenizers, sentencepiece: one thread
 
@@ -18,6 +19,7 @@ import time
 from pathlib import Path
 
 ROUNDS = 3
+TRAIN_STEPS = 4  # of bench_train.c
 BATCH = 32  # sentence-transformers' own default
 
 
@@ -149,6 +151,48 @@ def score(gguf, threads):
          bench="score", peer="transformers fp32", threads=int(threads), tokens_per_s=ids.numel() / seconds)
 
 
+def train(gguf, texts_path, threads):
+    """The steps that bench_train takes on the same texts: padded, as this peer must have them."""
+    if not installed("gguf", "torch", "transformers", "peft"):
+        return
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    sys.path.insert(0, str(Path(__file__).parents[1] / "golden"))
+    from reference import smollm_tokenizer
+
+    torch.set_grad_enabled(True)
+    torch.set_num_threads(int(threads))
+    clock = time.perf_counter if int(threads) > 1 else time.process_time
+    path = Path(gguf)
+    base = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32)
+    config = LoraConfig(r=16, lora_alpha=32, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"],
+                        task_type="CAUSAL_LM")
+    model = get_peft_model(base, config).train()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=1e-4)
+    tokenizer = smollm_tokenizer(gguf)
+    ids = [tokenizer.encode(json.loads(line)["text"]).ids for line in lines_of(texts_path)[: 8 * TRAIN_STEPS]]
+    best = 0.0
+    for step in range(TRAIN_STEPS):
+        batch = ids[8 * step : 8 * step + 8]
+        longest = max(map(len, batch))
+        start = clock()
+        model(
+            input_ids=torch.tensor([row + [0] * (longest - len(row)) for row in batch]),
+            attention_mask=torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in batch]),
+            labels=torch.tensor([row + [-100] * (longest - len(row)) for row in batch]),
+        ).loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+        if step > 0:  # the first one warms up
+            best = max(best, sum(map(len, batch)) / (clock() - start))
+    tell("peft", "steps of 8 texts, rank 16 on q, k, v and o, in fp32, AdamW; the peer pads",
+         bench="train", peer="PEFT + transformers", threads=int(threads), tokens_per_s=best)
+
+
 def tokens(gguf, minilm, spm, texts_path):
     """The same lines that bench_tokens reads, one call a line, as it does."""
     texts = lines_of(texts_path)
@@ -177,4 +221,4 @@ def tokens(gguf, minilm, spm, texts_path):
 
 
 if __name__ == "__main__":
-    {"embed": embed, "score": score, "tokens": tokens}[sys.argv[1]](*sys.argv[2:])
+    {"embed": embed, "score": score, "train": train, "tokens": tokens}[sys.argv[1]](*sys.argv[2:])
