@@ -4,23 +4,28 @@
  * and by those of bf16.
  *
  *   bench_model LANGUAGE_MODEL ENCODER TEXTS THREADS
+ *   bench_model LANGUAGE_MODEL THREADS
  *
  * score: 8 texts of 512 tokens, logits of all of them. decode: prompts of 128 tokens, then 64 new
  * ones a sequence; only steps without prompt rows count. embed: the lines of the file TEXTS.
  * shared_head: prompts of 500 common tokens and 20 of their own, each up to its first token, beside
  * the same when none takes over what another has computed. first_token: from opening the model on.
+ * The second form is for large models alone: score of one text, decode of 1 and 16 sequences with
+ * 16 new tokens, twice each; then the most memory that the process had. cpu_tokens_per_s is by the
+ * processor time of all threads, which other programs change less.
  * Work: 2 operations a weight of every linear layer (and of the output head) a token; attention,
  * norms and sampling are in the time but not in the work. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/mapped_file.h"
 #include "model/encoder.h"
 #include "run/scheduler.h"
 #include "tests/bench/probe.h"
 
-enum { SCORE_TEXTS = 8, SCORE_TOKENS = 512, PROMPT = 128, NEW = 64, ROUNDS = 3 };
+enum { SCORE_TOKENS = 512, PROMPT = 128 };
 enum { HEAD_RECORDS = 32, HEAD = 500, OWN = 20, SHORT_PROMPT = 12, MAX_TEXTS = 4096 };
 
 static struct bench {
@@ -29,7 +34,8 @@ static struct bench {
     struct thread_pool *pool;
     struct probe probe;
     int threads;
-} bench;
+    int score_texts, new_tokens, rounds;
+} bench = {.score_texts = 8, .new_tokens = 64, .rounds = 3};
 
 static void need(bool ok, const struct status *status)
 {
@@ -58,7 +64,7 @@ static double peak_gflops(thread_pool_run *probe)
 
 /* What a case did in its best round. */
 struct result {
-    double tokens, seconds, peak, peak16, bf16;
+    double tokens, seconds, cpu_seconds, peak, peak16, bf16;
 };
 
 static void probe_peaks(struct result *r)
@@ -80,12 +86,27 @@ static struct result begin_result(void)
     return r;
 }
 
-static void keep_best(struct result *best, double tokens, double seconds)
+/* When a round began. */
+struct start {
+    double wall, cpu;
+};
+
+static struct start begin_round(void)
 {
+    return (struct start){now(), probe_clock(CLOCK_PROCESS_CPUTIME_ID)};
+}
+
+static void keep_best(struct result *best, double tokens, struct start start)
+{
+    const double seconds = now() - start.wall;
+    const double cpu = (probe_clock(CLOCK_PROCESS_CPUTIME_ID) - start.cpu) / tokens;
+
     if (best->seconds == 0.0 || tokens / seconds > best->tokens / best->seconds) {
         best->tokens = tokens;
         best->seconds = seconds;
     }
+    if (best->cpu_seconds == 0.0 || cpu < best->cpu_seconds)
+        best->cpu_seconds = cpu;
     probe_peaks(best);
 }
 
@@ -94,10 +115,11 @@ static void print_result(const char *what, int sequences, const struct result *r
 {
     const double gflops = flops_a_token * r->tokens / r->seconds * 1e-9;
 
-    printf("{\"bench\":\"%s\",\"sequences\":%d,\"device\":\"%s\",\"tokens_per_s\":%.1f,"
-           "\"gflops\":%.1f,\"f32_peak_gflops\":%.1f,\"share_of_f32\":%.3f",
-           what, sequences, bench.backend->describe(bench.device), r->tokens / r->seconds, gflops,
-           r->peak, gflops / r->peak);
+    printf("{\"bench\":\"%s\",\"sequences\":%d,\"device\":\"%s\",\"tokens_per_s\":%.2f,"
+           "\"cpu_tokens_per_s\":%.2f,\"gflops\":%.1f,\"f32_peak_gflops\":%.1f,"
+           "\"share_of_f32\":%.3f",
+           what, sequences, bench.backend->describe(bench.device), r->tokens / r->seconds,
+           1 / r->cpu_seconds, gflops, r->peak, gflops / r->peak);
     if (r->peak16 > 0)
         printf(",\"peak_16_bit_gflops\":%.1f,\"share_of_16_bit\":%.3f", r->peak16,
                gflops / r->peak16);
@@ -161,25 +183,25 @@ static struct scheduler *open_scheduler(const struct model *model, int slots, bo
 
 static void bench_score(const struct model *model)
 {
-    struct scheduler *scheduler = open_scheduler(model, SCORE_TEXTS, false);
+    struct scheduler *scheduler = open_scheduler(model, bench.score_texts, false);
     struct result best = begin_result();
     int32_t ids[SCORE_TOKENS];
     struct status status;
 
-    for (int round = 0; round < ROUNDS; round++) {
-        double start;
+    for (int round = 0; round < bench.rounds; round++) {
+        struct start start;
 
-        for (int i = 0; i < SCORE_TEXTS; i++) {
+        for (int i = 0; i < bench.score_texts; i++) {
             fill_ids(ids, SCORE_TOKENS, i, model->config.vocab_size);
             submit(scheduler, ids, SCORE_TOKENS, 0);
         }
-        start = now();
+        start = begin_round();
         while (scheduler_busy(scheduler))
             need(scheduler_step(scheduler, &status), &status);
-        keep_best(&best, SCORE_TEXTS * SCORE_TOKENS, now() - start);
+        keep_best(&best, bench.score_texts * SCORE_TOKENS, start);
         drain(scheduler);
     }
-    print_result("score", SCORE_TEXTS, &best, linear_flops(&model->config, true));
+    print_result("score", bench.score_texts, &best, linear_flops(&model->config, true));
     scheduler_close(scheduler);
 }
 
@@ -190,24 +212,23 @@ static void bench_decode(const struct model *model, int sequences)
     int32_t ids[PROMPT];
     struct status status;
 
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < bench.rounds; round++) {
         uint64_t before;
-        double start;
+        struct start start;
 
         for (int i = 0; i < sequences; i++) {
             fill_ids(ids, PROMPT, i, model->config.vocab_size);
-            submit(scheduler, ids, PROMPT, NEW);
+            submit(scheduler, ids, PROMPT, bench.new_tokens);
         }
         do { /* until every prompt is in */
             before = scheduler_stats(scheduler)->rows;
             need(scheduler_step(scheduler, &status), &status);
         } while (scheduler_stats(scheduler)->rows - before != (uint64_t)sequences);
         before = scheduler_stats(scheduler)->completion_tokens;
-        start = now();
+        start = begin_round();
         while (scheduler_busy(scheduler))
             need(scheduler_step(scheduler, &status), &status);
-        keep_best(&best, (double)(scheduler_stats(scheduler)->completion_tokens - before),
-                  now() - start);
+        keep_best(&best, (double)(scheduler_stats(scheduler)->completion_tokens - before), start);
         drain(scheduler);
     }
     print_result("decode", sequences, &best, linear_flops(&model->config, true));
@@ -252,7 +273,7 @@ static void bench_first_token(const char *path)
 {
     double best = 1e9;
 
-    for (int round = 0; round < ROUNDS; round++) {
+    for (int round = 0; round < bench.rounds; round++) {
         const double start = now();
         int32_t ids[SHORT_PROMPT];
         struct status status;
@@ -308,15 +329,15 @@ static void bench_embed(const char *path, const char *texts_path)
     need(mapped_file_open(&file, texts_path, &status), &status);
     n = split_lines((struct text){(const char *)file.data, file.size}, texts);
     out = memory_zeroed((size_t)n * (size_t)encoder_dim(encoder), sizeof(float));
-    for (int round = 0; round < ROUNDS; round++) {
-        const double start = now();
+    for (int round = 0; round < bench.rounds; round++) {
+        const struct start start = begin_round();
         double tokens = 0;
 
         need(encoder_embed(encoder, texts, NULL, (size_t)n, out, n_tokens, &status), &status);
         for (int i = 0; i < n; i++)
             tokens += n_tokens[i] < encoder_max_tokens(encoder) ? n_tokens[i]
                                                                 : encoder_max_tokens(encoder);
-        keep_best(&best, tokens, now() - start);
+        keep_best(&best, tokens, start);
     }
     if (encoder_dim(encoder) == config.dim) /* MiniLM: its work is known */
         print_result("embed", n, &best, linear_flops(&config, false));
@@ -325,15 +346,49 @@ static void bench_embed(const char *path, const char *texts_path)
     encoder_close(encoder);
 }
 
+static void bench_all(const char *const *argv)
+{
+    struct status status;
+    struct model *model = model_open(argv[1], bench.backend, bench.device, &status);
+
+    need(model, &status);
+    bench_score(model);
+    bench_decode(model, 1);
+    bench_decode(model, 8);
+    bench_decode(model, 32);
+    bench_shared_head(model);
+    model_close(model);
+    bench_first_token(argv[1]);
+    bench_embed(argv[2], argv[3]);
+}
+
+static void bench_large(const char *path)
+{
+    struct status status;
+    struct model *model = model_open(path, bench.backend, bench.device, &status);
+    struct rusage usage;
+
+    need(model, &status);
+    bench.score_texts = 1;
+    bench.new_tokens = 16;
+    bench.rounds = 2;
+    bench_score(model);
+    bench_decode(model, 1);
+    bench_decode(model, 16);
+    model_close(model);
+    getrusage(RUSAGE_SELF, &usage);
+    printf("{\"bench\":\"memory\",\"device\":\"%s\",\"peak_memory\":%ld}\n",
+           bench.backend->describe(bench.device), usage.ru_maxrss * 1024);
+}
+
 int main(int argc, char **argv)
 {
     struct device_options options = {0};
     struct status status;
     const struct cpu_kernels *kernels;
-    struct model *model;
 
-    if (argc != 5 || (options.n_threads = atoi(argv[4])) < 1) {
-        fprintf(stderr, "usage: bench_model LANGUAGE_MODEL ENCODER TEXTS THREADS\n");
+    if ((argc != 3 && argc != 5) || (options.n_threads = atoi(argv[argc - 1])) < 1) {
+        fprintf(stderr, "usage: bench_model LANGUAGE_MODEL [ENCODER TEXTS] THREADS\n");
         return 64;
     }
     bench.threads = options.n_threads;
@@ -346,16 +401,10 @@ int main(int argc, char **argv)
     bench.pool = thread_pool_open(options.n_threads, &status);
     need(bench.pool, &status);
     probe_open(&bench.probe, bench.pool, kernels);
-    model = model_open(argv[1], bench.backend, bench.device, &status);
-    need(model, &status);
-    bench_score(model);
-    bench_decode(model, 1);
-    bench_decode(model, 8);
-    bench_decode(model, 32);
-    bench_shared_head(model);
-    model_close(model);
-    bench_first_token(argv[1]);
-    bench_embed(argv[2], argv[3]);
+    if (argc == 3)
+        bench_large(argv[1]);
+    else
+        bench_all((const char *const *)argv);
     probe_close(&bench.probe);
     thread_pool_close(bench.pool);
     bench.backend->close(bench.device);
