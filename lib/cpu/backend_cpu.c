@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "base/memory.h"
 #include "compute/kv_cache.h"
+#include "cpu/cpu_codes.h"
 #include "cpu/cpu_device.h"
 
 enum { ALIGNMENT = 64 };
@@ -159,9 +160,10 @@ static size_t cpu_matrix_size(const struct device *d, const struct tensor_view *
                               bool is_linear)
 {
     const size_t n_panels = (view->rows + PANEL_ROWS - 1) / PANEL_ROWS;
-    const size_t scales = word_groups(view->cols) * PANEL_ROWS * sizeof(float);
+    const size_t scales = word_groups(view->cols) * PANEL_ROWS *
+                          (cpu_codes_are(view->dtype) ? sizeof(uint8_t) : sizeof(float));
     const size_t pairs = (view->cols + 1) / 2 * PANEL_ROWS * sizeof(int32_t);
-    const size_t panel = view->rows > 0 ? view->size / view->rows * PANEL_ROWS : 0;
+    const size_t panel = cpu_matrix_panel_size(view->dtype, view->cols);
 
     if (!d->kernels->words) /* with them a group's scale says an absmax, mostly */
         return n_panels * (view->dtype == DTYPE_NF4 ? panel + scales : panel);

@@ -10,7 +10,7 @@
 #include "cpu/cpu_gradient.h"
 
 enum {
-    STEP = WORD_GROUP, /* columns of an item: whole blocks of every type */
+    STEP = WORD_GROUP, /* columns of an item: whole runs of every type */
     STEP_PANELS = STEP / PANEL_ROWS,
     BLOCK_ROWS = 192, /* rows that share one expansion */
     ITEMS_PER_THREAD = 4,
@@ -46,8 +46,8 @@ static const float *expand(const struct linear_job *job, size_t panel, size_t fi
     if (padded > n)
         memset(scratch + n * PANEL_ROWS, 0, (padded - n) * PANEL_ROWS * sizeof(*scratch));
     if (words) {
-        const size_t group = panel * word_groups(m->cols) + first / WORD_GROUP;
-        const float *scales = m->scales + group * PANEL_ROWS;
+        float made_scales[STEP / WORD_GROUP * PANEL_ROWS];
+        const float *scales = cpu_words_scales(m, panel, first, n, made_scales);
         int32_t *made = (int32_t *)(void *)(scratch + STEP * PANEL_ROWS);
         const int32_t *pairs = made;
 

@@ -9,6 +9,7 @@
 #include <assert.h>
 
 #include "cpu/cpu_addition.h"
+#include "cpu/cpu_codes.h"
 #include "cpu/cpu_device.h"
 
 enum { MAX_GROUP = 8, ITEMS_PER_THREAD = 4, CACHE_LINE = 64 };
@@ -95,7 +96,9 @@ static size_t panels_together(const struct cpu_kernels *kernels, size_t cols)
 size_t cpu_linear_scratch(const struct cpu_kernels *kernels, size_t cols)
 {
     const size_t n = chunk_of(kernels, cols) * PANEL_ROWS * panels_together(kernels, cols);
-    const size_t words = ceil_div(n, 2), measured = (size_t)WORD_GROUP * PANEL_ROWS;
+    const size_t scales = word_groups(chunk_of(kernels, cols)) * PANEL_ROWS;
+    const size_t words = ceil_div(n, 2) + scales * panels_together(kernels, cols);
+    const size_t measured = (WORD_GROUP + word_groups(cols)) * PANEL_ROWS;
     const size_t added = cpu_addition_scratch(kernels, cols);
 
     if (!kernels->words)
@@ -115,9 +118,10 @@ static const int32_t *kept_pairs(const struct matrix *m, size_t panel, size_t k)
     return m->pairs + (panel * ceil_div(m->cols, 2) + k / 2) * PANEL_ROWS;
 }
 
-static const float *scales_at(const struct matrix *m, size_t panel, size_t k)
+/* Where the scales, or their exponents, of columns from k on are. */
+static size_t scale_index(const struct matrix *m, size_t panel, size_t k)
 {
-    return m->scales + (panel * word_groups(m->cols) + k / WORD_GROUP) * PANEL_ROWS;
+    return (panel * word_groups(m->cols) + k / WORD_GROUP) * PANEL_ROWS;
 }
 
 /* Columns [k, k + chunk) of panels [panel, end), if these are all columns, else of the first of
@@ -133,13 +137,15 @@ static struct ahead chunk_bytes(const struct linear_job *job, size_t panel, size
         ahead.at = (const uint8_t *)kept_pairs(m, panel, k);
         ahead.size = ceil_div(n, 2) * PANEL_ROWS * sizeof(int32_t) * n_panels;
     } else {
-        ahead.at = cpu_matrix_at(m, panel, k);
-        ahead.size = n / dtype_block_elements(m->dtype) * dtype_block_bytes(m->dtype) * PANEL_ROWS *
-                     n_panels;
+        ahead.at = m->data + panel * m->panel_size + k * m->panel_size / m->cols;
+        ahead.size = n * m->panel_size / m->cols * n_panels;
     }
     if (m->scales && n > 0) {
-        ahead.scales = (const uint8_t *)scales_at(m, panel, k);
+        ahead.scales = (const uint8_t *)(m->scales + scale_index(m, panel, k));
         ahead.scales_size = word_groups(n) * PANEL_ROWS * sizeof(float) * n_panels;
+    } else if (m->exponents && n > 0) {
+        ahead.scales = m->exponents + scale_index(m, panel, k);
+        ahead.scales_size = word_groups(n) * PANEL_ROWS * n_panels;
     }
     return ahead;
 }
@@ -174,6 +180,14 @@ static void ask_for(struct ahead *ahead, size_t n)
         __builtin_prefetch(at, 0, 2);
 }
 
+/* The weights of a part as tiles take them: in scratch, or where they lie. */
+struct expanded {
+    const void *w;
+    size_t stride; /* from a panel to the next one */
+    const float *scales;
+    size_t scale_stride;
+};
+
 /* A chunk of the columns of the panels that are expanded together, for a block's rows. */
 struct part {
     size_t row, n_rows; /* rows of x */
@@ -190,20 +204,23 @@ static void run_float_tile(const struct linear_job *job, const struct part *part
 }
 
 static void run_word_tile(const struct linear_job *job, const struct part *part, size_t row,
-                          int n_rows, size_t panel, float *y, int n_cols, const int32_t *w,
-                          size_t w_stride, struct ahead *ahead, size_t n_ahead)
+                          int n_rows, size_t panel, float *y, int n_cols, const struct expanded *w,
+                          struct ahead *ahead, size_t n_ahead)
 {
     const struct word_rows *all = &job->x_words;
-    const size_t groups = word_groups(job->matrix->cols);
+    const size_t i = panel - part->panel;
     const struct word_rows x = {all->pairs + row * all->stride + part->k / 2,
                                 all->scales + part->k / WORD_GROUP * all->scale_stride + row,
                                 all->stride, all->scale_stride};
     const size_t n_groups = word_groups(part->n_k);
     size_t n_lines = ceil_div(n_ahead, n_groups) * n_groups;
     const uint8_t *at = take_lines(ahead, &n_lines);
-    const struct word_panels panels = {w,        scales_at(job->matrix, panel, part->k),
-                                       w_stride, groups * PANEL_ROWS,
-                                       at,       ceil_div(n_lines, n_groups)};
+    const struct word_panels panels = {(const int32_t *)w->w + i * w->stride,
+                                       w->scales + i * w->scale_stride,
+                                       w->stride,
+                                       w->scale_stride,
+                                       at,
+                                       ceil_div(n_lines, n_groups)};
 
     job->device->kernels->words->tile(y, job->matrix->rows, n_cols, &x, n_rows, &panels, part->n_k,
                                       part->k > 0);
@@ -212,28 +229,27 @@ static void run_word_tile(const struct linear_job *job, const struct part *part,
 /* One tile: as many panels from `panel` on as it takes. w: the part's. n_ahead: the lines of what
  * is ahead that are fetched meanwhile, or a few more. */
 static void multiply_tile(const struct linear_job *job, const struct part *part, size_t row,
-                          int n_rows, size_t panel, const void *w, size_t w_stride,
-                          struct ahead *ahead, size_t n_ahead)
+                          int n_rows, size_t panel, const struct expanded *w, struct ahead *ahead,
+                          size_t n_ahead)
 {
     const size_t cols = job->matrix->rows, first = panel * PANEL_ROWS;
     const size_t most = panel + job->tile_panels, end = most < part->end ? most : part->end;
     const size_t width = (end - panel) * PANEL_ROWS, left = cols - first;
-    const size_t at = (panel - part->panel) * w_stride;
     const int n_cols = (int)(left < width ? left : width);
     float *y = job->y + row * cols + first;
 
     if (job->device->kernels->words) {
-        run_word_tile(job, part, row, n_rows, panel, y, n_cols, (const int32_t *)w + at, w_stride,
-                      ahead, n_ahead);
+        run_word_tile(job, part, row, n_rows, panel, y, n_cols, w, ahead, n_ahead);
     } else {
         ask_for(ahead, n_ahead);
-        run_float_tile(job, part, row, n_rows, y, n_cols, (const float *)w + at, w_stride);
+        run_float_tile(job, part, row, n_rows, y, n_cols,
+                       (const float *)w->w + (panel - part->panel) * w->stride, w->stride);
     }
 }
 
 /* All tiles of a part; what comes next is fetched meanwhile, a share with each tile. */
-static void multiply_panels(const struct linear_job *job, const struct part *part, const void *w,
-                            size_t w_stride, struct ahead ahead)
+static void multiply_panels(const struct linear_job *job, const struct part *part,
+                            const struct expanded *w, struct ahead ahead)
 {
     const size_t n_tiles = ceil_div(part->n_rows, job->tile_rows);
     const size_t n_steps = ceil_div(part->end - part->panel, job->tile_panels);
@@ -245,38 +261,55 @@ static void multiply_panels(const struct linear_job *job, const struct part *par
         if (t == part->n_rows % n_tiles)
             rows--;
         for (size_t panel = part->panel; panel < part->end; panel += job->tile_panels)
-            multiply_tile(job, part, row, rows, panel, w, w_stride, &ahead, n_ahead);
+            multiply_tile(job, part, row, rows, panel, w, &ahead, n_ahead);
         row += (size_t)rows;
     }
 }
 
-/* The part's weights in the form that tiles take, in scratch or where they lie. */
-static const void *expand_part(const struct linear_job *job, const struct part *part,
-                               float *scratch, size_t *stride)
+static struct expanded expand_words(const struct linear_job *job, const struct part *part,
+                                    float *scratch)
+{
+    const struct cpu_words *words = job->device->kernels->words;
+    const struct matrix *m = job->matrix;
+    int32_t *pairs = (int32_t *)(void *)scratch;
+    struct expanded y = {.scale_stride =
+                             word_groups(m->exponents ? job->chunk : m->cols) * PANEL_ROWS};
+
+    y.scales = cpu_words_scales(m, part->panel, part->k, part->n_k, scratch);
+    for (size_t i = 1; m->exponents && i < part->end - part->panel; i++)
+        cpu_words_scales(m, part->panel + i, part->k, part->n_k, scratch + i * y.scale_stride);
+    if (m->exponents)
+        pairs += job->together * y.scale_stride;
+    if (m->pairs) {
+        y.stride = ceil_div(m->cols, 2) * PANEL_ROWS;
+        y.w = kept_pairs(m, part->panel, part->k);
+        return y;
+    }
+    y.stride = ceil_div(job->chunk, 2) * PANEL_ROWS;
+    y.w = pairs;
+    for (size_t i = 0; i < part->end - part->panel; i++)
+        words->expand(pairs + i * y.stride, m, y.scales + i * y.scale_stride, part->panel + i,
+                      part->k, part->n_k);
+    return y;
+}
+
+static struct expanded expand_part(const struct linear_job *job, const struct part *part,
+                                   float *scratch)
 {
     const struct cpu_kernels *kernels = job->device->kernels;
     const struct matrix *m = job->matrix;
+    struct expanded y = {.w = scratch, .stride = job->chunk * PANEL_ROWS};
 
-    *stride = job->chunk * PANEL_ROWS;
-    if (m->pairs) {
-        *stride = ceil_div(m->cols, 2) * PANEL_ROWS;
-        return kept_pairs(m, part->panel, part->k);
-    }
-    if (kernels->words) {
-        int32_t *pairs = (int32_t *)(void *)scratch;
-
-        *stride = ceil_div(job->chunk, 2) * PANEL_ROWS;
-        for (size_t i = part->panel; i < part->end; i++, pairs += *stride)
-            kernels->words->expand(pairs, m, scales_at(m, i, part->k), i, part->k, part->n_k);
-        return scratch;
-    }
+    if (kernels->words)
+        return expand_words(job, part, scratch);
     if (m->dtype == DTYPE_F32) {
-        *stride = m->panel_size / sizeof(float);
-        return cpu_matrix_at(m, part->panel, part->k);
+        y.stride = m->panel_size / sizeof(float);
+        y.w = cpu_matrix_at(m, part->panel, part->k);
+        return y;
     }
     for (size_t i = part->panel; i < part->end; i++)
-        kernels->expand(scratch + (i - part->panel) * *stride, m, i, part->k, part->n_k);
-    return scratch;
+        kernels->expand(scratch + (i - part->panel) * y.stride, m, i, part->k, part->n_k);
+    return y;
 }
 
 /* Rows [row, row + n_rows) times panels [first, end). after: what is wanted behind them. */
@@ -296,10 +329,9 @@ static void multiply_block(const struct linear_job *job, size_t row, size_t n_ro
                 : k + n_k < m->cols
                     ? chunk_bytes(job, first, least(first + job->together, end), k + n_k)
                     : after;
-            size_t stride;
-            const void *w = expand_part(job, &part, scratch, &stride);
+            const struct expanded w = expand_part(job, &part, scratch);
 
-            multiply_panels(job, &part, w, stride, ahead);
+            multiply_panels(job, &part, &w, ahead);
         }
     }
 }
@@ -342,7 +374,8 @@ static void multiply_item(const struct linear_job *job, size_t item, struct ahea
         dtype_block_elements(job->matrix->dtype) > 1)
         kernels->words->few(job->y, &job->x_words, (int)job->n, job->matrix, first, end);
     else if (!kernels->words && job->n <= (size_t)kernels->few_rows &&
-             job->matrix->dtype != DTYPE_F32 && job->matrix->dtype != DTYPE_NF4)
+             job->matrix->dtype != DTYPE_F32 && job->matrix->dtype != DTYPE_NF4 &&
+             !cpu_codes_are(job->matrix->dtype))
         kernels->few(job->y, job->x, (int)job->n, job->matrix, first, end);
     else
         multiply_block(job, row, n_rows, first, end, after, job->device->scratch[thread]);

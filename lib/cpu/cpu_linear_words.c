@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/checked.h"
+#include "cpu/cpu_codes.h"
 #include "cpu/cpu_device.h"
 
 /* Floats below which a loop of the threads costs more than it saves. */
@@ -63,10 +64,30 @@ size_t cpu_words_round_size(size_t n, size_t cols)
 static void measure_item(void *context, size_t item, int thread)
 {
     const struct words_job *job = context;
+    const struct cpu_words *words = job->device->kernels->words;
     struct matrix *m = job->matrix;
+    const size_t n = word_groups(m->cols) * PANEL_ROWS;
+    float *scratch = job->device->scratch[thread], *scales = scratch + WORD_GROUP * PANEL_ROWS;
 
-    job->device->kernels->words->measure(m->scales + item * word_groups(m->cols) * PANEL_ROWS, m,
-                                         item, job->device->scratch[thread]);
+    if (!m->exponents) {
+        words->measure(m->scales + item * n, m, item, scratch);
+        return;
+    }
+    words->measure(scales, m, item, scratch);
+    for (size_t i = 0; i < n; i++)
+        m->exponents[item * n + i] = word_exponent(scales[i]);
+}
+
+const float *cpu_words_scales(const struct matrix *m, size_t panel, size_t first, size_t n,
+                              float *scratch)
+{
+    const size_t at = (panel * word_groups(m->cols) + first / WORD_GROUP) * PANEL_ROWS;
+
+    if (m->scales)
+        return m->scales + at;
+    for (size_t i = 0; i < word_groups(n) * PANEL_ROWS; i++)
+        scratch[i] = word_scale(m->exponents[at + i]);
+    return scratch;
 }
 
 static void keep_item(void *context, size_t item, int thread)
@@ -99,8 +120,11 @@ bool cpu_words_measure(struct device *d, struct matrix *matrix, struct status *s
     struct words_job job = {.device = d, .matrix = matrix};
     const size_t n = matrix->n_panels * word_groups(matrix->cols) * PANEL_ROWS;
 
-    matrix->scales = malloc(n * sizeof(*matrix->scales));
-    if (!matrix->scales)
+    if (cpu_codes_are(matrix->dtype))
+        matrix->exponents = malloc(n);
+    else
+        matrix->scales = malloc(n * sizeof(*matrix->scales));
+    if (!matrix->scales && !matrix->exponents)
         return status_fail(status, STATUS_MEMORY, "cannot have %zu bytes", n * sizeof(float));
     thread_pool_for(d->pool, matrix->n_panels, measure_item, &job);
     return true;

@@ -6,7 +6,9 @@
 
 #include "base/checked.h"
 #include "base/float16.h"
+#include "base/little_endian.h"
 #include "base/memory.h"
+#include "cpu/cpu_codes.h"
 
 enum { ALIGNMENT = 64 };
 
@@ -16,29 +18,6 @@ struct pack_job {
     struct matrix *matrix;
     size_t row_size; /* bytes of the view's rows */
 };
-
-static uint16_t read_le16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-
-static uint32_t read_le32(const uint8_t *p)
-{
-    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static uint64_t read_le64(const uint8_t *p)
-{
-    return read_le32(p) | (uint64_t)read_le32(p + 4) << 32;
-}
-
-static void write_le32(uint8_t *p, uint32_t word)
-{
-    p[0] = (uint8_t)word;
-    p[1] = (uint8_t)(word >> 8);
-    p[2] = (uint8_t)(word >> 16);
-    p[3] = (uint8_t)(word >> 24);
-}
 
 /* Elements of 2 or of 4 bytes each, PANEL_ROWS apart in the panel: memcpy of a size that the
  * compiler knows is one load and one store. */
@@ -163,8 +142,13 @@ static void pack_panel(void *context, size_t item, int thread)
             pack_nf4(panel, lane, row, v->cols);
             pack_absmax(job->matrix, v->nf4, i, from);
             break;
-        default:
+        case DTYPE_F32:
+        case DTYPE_F16:
+        case DTYPE_BF16:
             pack_plain(panel, lane, row, v->cols, dtype_block_bytes(v->dtype));
+            break;
+        default:
+            cpu_codes_pack(v->dtype, panel, lane, row, n_blocks);
         }
     }
 }
@@ -196,6 +180,15 @@ bool cpu_matrix_check_order(const int32_t *row_order, size_t n, struct status *s
                                n);
     }
     return true;
+}
+
+size_t cpu_matrix_panel_size(enum dtype dtype, size_t cols)
+{
+    const struct code_form f = cpu_codes_form(dtype);
+
+    if (f.block > 0)
+        return cols / f.block * cpu_codes_block_bytes(f);
+    return cols / dtype_block_elements(dtype) * dtype_block_bytes(dtype) * PANEL_ROWS;
 }
 
 /* The absmax that pack_panel fills, and what the codes stand for. */
@@ -230,9 +223,9 @@ struct matrix *cpu_matrix_pack(const struct tensor_view *view, const int32_t *ro
     m->rows = view->rows;
     m->cols = view->cols;
     m->n_panels = (view->rows - 1) / PANEL_ROWS + 1;
+    m->panel_size = cpu_matrix_panel_size(view->dtype, view->cols);
     job.row_size = view->size / view->rows;
-    m->panel_size = job.row_size * PANEL_ROWS;
-    if (!checked_mul(job.row_size, PANEL_ROWS, &size) || !checked_mul(size, m->n_panels, &size) ||
+    if (!checked_mul(m->panel_size, m->n_panels, &size) ||
         posix_memalign(&data, ALIGNMENT, size) != 0) {
         free(m);
         status_set(status, STATUS_MEMORY, "cannot have %zu bytes for %zu x %zu weights", view->size,
@@ -255,6 +248,7 @@ void cpu_matrix_free(struct matrix *matrix)
         return;
     free(matrix->data);
     free(matrix->scales);
+    free(matrix->exponents);
     free(matrix->nf4.absmax);
     free(matrix->pairs);
     free(matrix);
@@ -315,11 +309,11 @@ void cpu_matrix_row(const struct matrix *matrix, size_t row, size_t first, size_
     for (size_t i = 0; i < n; i++) {
         const size_t k = first + i;
 
-        if (matrix->dtype == DTYPE_NF4) {
+        if (matrix->dtype == DTYPE_NF4)
             y[i * y_stride] = nf4_value(matrix, row, k);
-            continue;
-        }
-        if (dtype_block_elements(matrix->dtype) == 1)
+        else if (cpu_codes_are(matrix->dtype))
+            y[i * y_stride] = cpu_codes_value(matrix, row, k);
+        else if (dtype_block_elements(matrix->dtype) == 1)
             y[i * y_stride] = plain(matrix->dtype, panel, k * PANEL_ROWS + lane);
         else
             y[i * y_stride] = quantised(matrix->dtype, panel + k / QUANT_BLOCK * block_size, lane,

@@ -8,6 +8,7 @@
  *   Q4_0       per 32 columns: f16 d[16]; uint8 q[4][16][4]
  *   NF4        per 32 columns: uint8 q[4][16][4]
  *   Q4_1       per 32 columns: f16 d[16]; f16 m[16]; uint8 q[4][16][4]
+ *   Q5_0, Q5_1, IQ4_NL, Q2_K to Q6_K: cpu_codes.h
  * Four bytes of a row are a word whose lower half holds the even columns, the first in its lowest
  * bits, and its upper half the odd ones: shifts and masks give pairs of 16-bit numbers as well as
  * single ones. Rows that fill up the last panel are zero.
@@ -41,9 +42,10 @@ struct matrix {
     enum dtype dtype;
     size_t rows, cols;
     size_t n_panels;
-    size_t panel_size; /* bytes; a multiple of 32 */
-    uint8_t *data;     /* [n_panels][panel_size], ours, aligned to 64 */
-    float *scales;     /* see cpu_words.h, [n_panels][groups][16]; NULL for sets without words */
+    size_t panel_size;  /* bytes; a multiple of 32 */
+    uint8_t *data;      /* [n_panels][panel_size], ours, aligned to 64 */
+    float *scales;      /* see cpu_words.h, [n_panels][groups][16]; NULL for sets without words */
+    uint8_t *exponents; /* instead of scales, the same shape: of codes, see cpu_words.h */
     struct matrix_nf4 nf4;
     int32_t *pairs; /* [n_panels][ceil(cols / 2)][16], instead of data: see cpu_words_keep */
 };
@@ -61,7 +63,10 @@ bool cpu_matrix_check_view(const struct tensor_view *view, struct status *status
 /* STATUS_CONFIG unless row_order (NULL: fine) names n of the n rows. */
 bool cpu_matrix_check_order(const int32_t *row_order, size_t n, struct status *status) MUST_CHECK;
 
-/* Where columns from `first` on, a multiple of the block, lie in a panel. */
+/* Bytes of a panel of such rows. */
+size_t cpu_matrix_panel_size(enum dtype dtype, size_t cols);
+
+/* Where columns from `first` on, a multiple of the block, lie in a panel; not of codes. */
 static inline const uint8_t *cpu_matrix_at(const struct matrix *m, size_t panel, size_t first)
 {
     return m->data + panel * m->panel_size +

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cpu/cpu_load_avx2.h"
+#include "cpu/cpu_vector_codes_floats.h"
 #include "cpu/cpu_vector_nf4.h"
 
 /* y = x W for one tile. gcc keeps accumulators in registers only when each has a name; `rows` is a
@@ -177,8 +178,13 @@ static void expand_bf16(float *w, const uint8_t *p, size_t n)
 
 void tile_avx2_expand(float *w, const struct matrix *matrix, size_t panel, size_t first, size_t n)
 {
-    const uint8_t *p = cpu_matrix_at(matrix, panel, first);
+    const uint8_t *p;
 
+    if (cpu_codes_are(matrix->dtype)) {
+        codes_expand(w, matrix, panel, first, n);
+        return;
+    }
+    p = cpu_matrix_at(matrix, panel, first);
     switch (matrix->dtype) {
     case DTYPE_NF4:
         nf4_expand(w, matrix, panel, first, n);

@@ -8,6 +8,7 @@
 
 #include <immintrin.h>
 
+#include "cpu/cpu_vector_codes_floats.h"
 #include "cpu/cpu_vector_nf4.h"
 
 #define INLINE static inline __attribute__((always_inline))
@@ -172,8 +173,13 @@ static void expand_q8_0(float *w, const uint8_t *p, size_t n_blocks)
 
 void tile_avx512_expand(float *w, const struct matrix *matrix, size_t panel, size_t first, size_t n)
 {
-    const uint8_t *p = cpu_matrix_at(matrix, panel, first);
+    const uint8_t *p;
 
+    if (cpu_codes_are(matrix->dtype)) {
+        codes_expand(w, matrix, panel, first, n);
+        return;
+    }
+    p = cpu_matrix_at(matrix, panel, first);
     switch (matrix->dtype) {
     case DTYPE_NF4:
         nf4_expand(w, matrix, panel, first, n);

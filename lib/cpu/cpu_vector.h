@@ -116,6 +116,22 @@ INLINE vec vec_load_bf16(const void *p)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p)), 16));
 }
 
+INLINE vec_integers vec_load_int8(const void *p)
+{
+    return _mm512_cvtepi8_epi32(_mm_loadu_si128(p));
+}
+
+INLINE vec_integers vec_load_uint8(const void *p)
+{
+    return _mm512_cvtepu8_epi32(_mm_loadu_si128(p));
+}
+
+/* The same 16 bytes in each 128 bits. */
+INLINE vec_integers vec_repeat(__m128i bytes)
+{
+    return _mm512_broadcast_i32x4(bytes);
+}
+
 /* Lanes [first, end) of v, the others of `rest`. */
 INLINE vec vec_between(vec v, int first, int end, vec rest)
 {
@@ -153,6 +169,7 @@ enum { LANES = 8 };
 #define _mm256_castsi512_ps _mm256_castsi256_ps
 #define _mm256_castps_si512 _mm256_castps_si256
 #define _mm256_and_si512 _mm256_and_si256
+#define _mm256_or_si512 _mm256_or_si256
 #define _mm256_setzero_si512 _mm256_setzero_si256
 
 INLINE __m256i vec_mask(size_t n)
@@ -230,6 +247,21 @@ INLINE vec vec_load_bf16(const void *p)
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(p)), 16));
 }
 
+INLINE vec_integers vec_load_int8(const void *p)
+{
+    return _mm256_cvtepi8_epi32(_mm_loadl_epi64(p));
+}
+
+INLINE vec_integers vec_load_uint8(const void *p)
+{
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64(p));
+}
+
+INLINE vec_integers vec_repeat(__m128i bytes)
+{
+    return _mm256_broadcastsi128_si256(bytes);
+}
+
 INLINE vec vec_between(vec v, int first, int end, vec rest)
 {
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
@@ -259,6 +291,11 @@ INLINE vec_double vec_high_doubles(vec v)
 }
 
 #endif /* __AVX512F__ */
+
+INLINE vec vec_abs(vec v)
+{
+    return VEC(andnot_ps)(VEC(set1_ps)(-0.0f), v);
+}
 
 /* Two halves of four lanes that belong to four rows, or two of them. */
 #if defined(__AVX512F__)

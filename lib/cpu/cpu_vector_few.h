@@ -7,6 +7,7 @@
 #ifndef CPU_CPU_VECTOR_FEW_H
 #define CPU_CPU_VECTOR_FEW_H
 
+#include "cpu/cpu_vector_codes_words.h"
 #include "cpu/cpu_vector_nf4_words.h"
 #include "cpu/cpu_vector_words.h"
 
@@ -214,6 +215,98 @@ static void nf4_few_rows(float *y, const struct word_rows *x, int n_rows, const 
     }
 }
 
+/* A step of eight columns; x: their pairs. */
+INLINE void codes_add_step(const int rows, const enum dtype dtype, struct few_sums *s,
+                           const int32_t *x, size_t stride, const uint8_t *part, const int step,
+                           struct pair_factors f)
+{
+    const struct code_pairs w = code_pairs_of(dtype, part, step, f);
+
+    x += 4 * step;
+    add_pair(rows, s, x, stride, 0, w.p0);
+    add_pair(rows, s, x, stride, 1, w.p1);
+    add_pair(rows, s, x, stride, 2, w.p2);
+    add_pair(rows, s, x, stride, 3, w.p3);
+}
+
+/* A group of n columns, of the outputs [lane, lane + LANES). block: the one it is in, or begins
+ * with; e: the exponents of its scales. */
+INLINE void codes_add_group(const int rows, const enum dtype dtype, float sums[][PANEL_ROWS],
+                            const int32_t *x, size_t stride, const float *x_scales,
+                            const uint8_t *block, const uint8_t *e, size_t lane, size_t first,
+                            size_t n)
+{
+    const struct code_form form = cpu_codes_form(dtype);
+    const vec scales = VEC(castsi512_ps)(VEC(slli_epi32)(vec_load_uint8(e + lane), 23));
+    const vec inv = inverse_of_power(scales);
+    const vec_integers none = VEC(setzero_si512)();
+    struct few_sums s = {none, none, none, none, none, none, none, none};
+
+    for (size_t k = first; k < first + n; k += QUANT_BLOCK, x += QUANT_BLOCK / 2) {
+        const uint8_t *part = cpu_codes_part(form, block, k) + 4 * lane;
+        struct pair_factors f = code_pair_factors(dtype, block, k % form.block, lane, inv);
+
+        codes_add_step(rows, dtype, &s, x, stride, part, 0, f);
+        codes_add_step(rows, dtype, &s, x, stride, part, 1, f);
+        if (form.run < QUANT_BLOCK)
+            f = code_pair_factors(dtype, block, k % form.block + form.run, lane, inv);
+        codes_add_step(rows, dtype, &s, x, stride, part, 2, f);
+        codes_add_step(rows, dtype, &s, x, stride, part, 3, f);
+        if (form.block == QUANT_BLOCK)
+            block += cpu_codes_block_bytes(form);
+    }
+    add_products(rows, sums, lane, &s, scales, x_scales);
+}
+
+INLINE void codes_few(const int rows, const enum dtype dtype, float *y, const struct word_rows *x,
+                      const struct matrix *m, size_t panel)
+{
+    const struct code_form form = cpu_codes_form(dtype);
+    const size_t left = m->rows - panel * PANEL_ROWS, n = left < PANEL_ROWS ? left : PANEL_ROWS;
+    const uint8_t *e = m->exponents + panel * word_groups(m->cols) * PANEL_ROWS;
+    const float *x_scales = x->scales;
+    _Alignas(64) float sums[WORD_FEW_ROWS][PANEL_ROWS] = {{0}};
+
+    for (size_t k = 0; k < m->cols; k += WORD_GROUP) {
+        const size_t n_group = m->cols - k < WORD_GROUP ? m->cols - k : WORD_GROUP;
+        const uint8_t *block = cpu_codes_at(m, form, panel, k);
+
+        for (size_t lane = 0; lane < PANEL_ROWS; lane += LANES)
+            codes_add_group(rows, dtype, sums, x->pairs + k / 2, x->stride, x_scales, block, e,
+                            lane, k, n_group);
+        x_scales += x->scale_stride;
+        e += PANEL_ROWS;
+    }
+    for (size_t r = 0; r < (size_t)rows; r++) {
+        for (size_t lane = 0; lane < n; lane += LANES)
+            vec_store(y + r * m->rows + panel * PANEL_ROWS + lane, n - lane,
+                      VEC(loadu_ps)(sums[r] + lane));
+    }
+}
+
+INLINE void codes_few_type(const enum dtype dtype, float *y, const struct word_rows *x, int n_rows,
+                           const struct matrix *m, size_t panel, size_t end)
+{
+    for (; panel < end; panel++) {
+        if (n_rows == 1)
+            codes_few(1, dtype, y, x, m, panel);
+        else if (n_rows == 2)
+            codes_few(2, dtype, y, x, m, panel);
+        else if (n_rows == 3)
+            codes_few(3, dtype, y, x, m, panel);
+        else
+            codes_few(4, dtype, y, x, m, panel);
+    }
+}
+
+static void codes_few_rows(float *y, const struct word_rows *x, int n_rows, const struct matrix *m,
+                           size_t panel, size_t end)
+{
+#define FEW(type) codes_few_type(type, y, x, n_rows, m, panel, end)
+    CODES_BY_TYPE(m->dtype, FEW)
+#undef FEW
+}
+
 static void vector_few(float *y, const struct word_rows *x, int n_rows, const struct matrix *matrix,
                        size_t panel, size_t end)
 {
@@ -228,6 +321,10 @@ static void vector_few(float *y, const struct word_rows *x, int n_rows, const st
 
     if (matrix->dtype == DTYPE_NF4) {
         nf4_few_rows(y, x, n_rows, matrix, panel, end);
+        return;
+    }
+    if (cpu_codes_are(matrix->dtype)) {
+        codes_few_rows(y, x, n_rows, matrix, panel, end);
         return;
     }
     for (; panel < end; panel++) {

@@ -3,6 +3,7 @@
 #ifndef CPU_CPU_VECTOR_ROUND_H
 #define CPU_CPU_VECTOR_ROUND_H
 
+#include "cpu/cpu_vector_codes_words.h"
 #include "cpu/cpu_vector_nf4_words.h"
 #include "cpu/cpu_vector_words.h"
 
@@ -15,11 +16,6 @@
 
 #define ROOT_GROUP 8.0f /* sqrt(WORD_GROUP) */
 _Static_assert(WORD_GROUP == 64, "ROOT_GROUP is its root");
-
-INLINE vec vec_abs(vec v)
-{
-    return VEC(andnot_ps)(VEC(set1_ps)(-0.0f), v);
-}
 
 /* Scales of the groups whose sums of squares and largest elements these are. */
 INLINE vec scales_of(vec squares, vec most, vec least)
@@ -134,7 +130,8 @@ typedef void expand_to_floats(float *w, const struct matrix *matrix, size_t pane
 INLINE void vector_measure(float *scales, const struct matrix *matrix, size_t panel, float *scratch,
                            expand_to_floats *expand)
 {
-    const bool blocks = dtype_block_elements(matrix->dtype) > 1;
+    const bool codes = cpu_codes_are(matrix->dtype);
+    const bool blocks = dtype_block_elements(matrix->dtype) > 1 && !codes;
 
     if (matrix->dtype == DTYPE_NF4) {
         nf4_measure(scales, matrix, panel);
@@ -142,7 +139,7 @@ INLINE void vector_measure(float *scales, const struct matrix *matrix, size_t pa
     }
     for (size_t k = 0; k < matrix->cols; k += WORD_GROUP, scales += PANEL_ROWS) {
         const size_t n = matrix->cols - k < WORD_GROUP ? matrix->cols - k : WORD_GROUP;
-        const uint8_t *at = cpu_matrix_at(matrix, panel, k);
+        const uint8_t *at = codes ? NULL : cpu_matrix_at(matrix, panel, k);
         const float *w = scratch;
 
         if (matrix->dtype == DTYPE_F32)
@@ -158,7 +155,9 @@ INLINE void vector_measure(float *scales, const struct matrix *matrix, size_t pa
                 squares = VEC(fmadd_ps)(v, v, squares);
                 most = VEC(max_ps)(most, vec_abs(v));
             }
-            if (blocks)
+            if (codes)
+                least = codes_least(matrix, panel, k, n, lane);
+            else if (blocks)
                 least = least_for_factors(at + 2 * lane, matrix->dtype, n / QUANT_BLOCK);
             VEC(storeu_ps)(scales + lane, scales_of(squares, most, least));
         }
@@ -257,6 +256,10 @@ static void vector_expand(int32_t *w, const struct matrix *matrix, const float *
 {
     if (matrix->dtype == DTYPE_NF4) {
         nf4_expand_words(w, matrix, scales, panel, first, n);
+        return;
+    }
+    if (cpu_codes_are(matrix->dtype)) {
+        codes_expand_words(w, matrix, scales, panel, first, n);
         return;
     }
     while (n > 0) {

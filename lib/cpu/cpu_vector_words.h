@@ -61,6 +61,14 @@ INLINE vec inverse(vec s)
     return vec_if_less(zero, s, VEC(div_ps)(VEC(set1_ps)(1.0f), s), zero);
 }
 
+/* The same of powers of two below 2^127; a huge number for none. */
+INLINE vec inverse_of_power(vec s)
+{
+    const vec_integers bits = VEC(castps_si512)(s);
+
+    return VEC(castsi512_ps)(VEC(sub_epi32)(VEC(set1_epi32)(254 << 23), bits));
+}
+
 /* What a block's factors are multiplied with to be 16-bit numbers themselves: from_nibbles and
  * from_bytes multiply q times 2^11 or 2^8 with them, and drop 15 bits. */
 enum { D_UNITS_4 = 16, D_UNITS_8 = 128 };

@@ -16,6 +16,8 @@
  * on upload, and kept as pairs, unless they are looked up as an embedding too: then they stay what
  * the file has, and are rounded when they are multiplied. The bits are the same.
  *
+ * Scales of what is codes in the file are powers of two, since a byte then says one.
+ *
  * A number is off by s / 2: of a group of like numbers, 2^-13 of their size or less, against the
  * 2^-9 of bf16. A group whose scale is not finite gives results that are not; one whose scale is
  * below 2^-120 counts as zeros. */
@@ -25,10 +27,32 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "cpu/cpu_matrix.h"
 
 enum { WORD_GROUP = 64, WORD_NORM = 46200, WORD_MOST = 32700 };
+
+/* Of codes (cpu_codes.h) a scale is rounded up to a power of two, and kept as a byte: its exponent
+ * as a float has it. 0 is a scale of 0, 255 one that is not finite. */
+static inline uint8_t word_exponent(float scale)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &scale, sizeof(bits));
+    if ((bits >> 23 & 255) == 255)
+        return 255;
+    return (uint8_t)((bits >> 23) + ((bits & 0x7FFFFF) > 0));
+}
+
+static inline float word_scale(uint8_t exponent)
+{
+    const uint32_t bits = (uint32_t)exponent << 23;
+    float scale;
+
+    memcpy(&scale, &bits, sizeof(scale));
+    return scale;
+}
 
 /* Two columns side by side, the first in the lower half, are an int32_t: a pair. */
 

@@ -7,16 +7,7 @@
 
 /* Elements at a time: so many that they fill vectors, and that one loop over them is found again
  * soon. */
-enum { RUN = 256, MOST_FACTORS = 2 };
-
-/* Where the blocks of a type have their floats of 16 bits (base/dtype.h); NF4's have none. */
-static const struct factors {
-    size_t n, at[MOST_FACTORS];
-} factors_of[DTYPE_COUNT] = {
-    [DTYPE_Q8_0] = {1, {0}},
-    [DTYPE_Q4_0] = {1, {0}},
-    [DTYPE_Q4_1] = {2, {0, 2}},
-};
+enum { RUN = 256 };
 
 static float float_at(enum dtype dtype, const uint8_t *p)
 {
@@ -85,12 +76,13 @@ static bool check_elements(const struct tensor_view *v, struct status *status)
 
 static bool check_blocks(const struct tensor_view *v, struct status *status)
 {
-    const struct factors *factors = &factors_of[v->dtype];
+    size_t at[2];
+    const size_t n_factors = dtype_factors(v->dtype, at);
     const size_t size = dtype_block_bytes(v->dtype), elements = dtype_block_elements(v->dtype);
 
     for (size_t b = 0; b < v->size / size; b++) {
-        for (size_t i = 0; i < factors->n; i++) {
-            const float x = float_at(DTYPE_F16, v->data + b * size + factors->at[i]);
+        for (size_t i = 0; i < n_factors; i++) {
+            const float x = float_at(DTYPE_F16, v->data + b * size + at[i]);
 
             if (!isfinite(x))
                 return status_fail(status, STATUS_CONFIG, "a factor of values %zu to %zu is %s",

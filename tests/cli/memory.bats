@@ -48,6 +48,13 @@ check_estimate() { # check_estimate MODEL [OPTION]...
     done
 }
 
+@test "so do GGUF files of K blocks" {
+    for type in Q4_K_M Q5_K_M Q6_K; do
+        make_shape "$work/$type.gguf" form=gguf type=$type
+        check_estimate "$work/$type.gguf"
+    done
+}
+
 @test "so does a folder that becomes NF4" {
     make_shape "$work/folder" form=folder type=BF16
     check_estimate "$work/folder" --quantize nf4

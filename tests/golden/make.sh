@@ -11,7 +11,7 @@ data=${MEDRAT_DATA:-../shared/data}
 smollm2=$models/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
 tiny=$build/tiny
 
-[ $# -gt 0 ] || set -- tiny adapters losses peft_target rope greedy embeddings meteora tokens small_tokenizers mistral bm25 meteora_sets exact_sums score_totals nf4 train train_order
+[ $# -gt 0 ] || set -- tiny adapters losses peft_target rope greedy embeddings meteora tokens small_tokenizers mistral bm25 meteora_sets exact_sums score_totals nf4 train train_order ggml_blocks
 for name; do
     case $name in
     tiny)
@@ -50,6 +50,9 @@ for name; do
         "$python" $here/train.py tiny "$tiny" $here/tiny_train.jsonl
         "$python" $here/train.py smollm2 "$smollm2" "$data/rationales/val.jsonl" \
             $here/smollm2_train.jsonl
+        ;;
+    ggml_blocks)
+        "$python" $here/ggml_blocks.py $here/ggml_blocks.jsonl
         ;;
     peft_target)
         "$python" $here/peft_target.py $here/peft_target.jsonl

@@ -1,7 +1,9 @@
 /* make_shape OUT [KEY=VALUE]...: a Mistral of any shape with the same weights every time, as a
  * folder, as the hub's cache lays one out below OUT, or as a GGUF file that llama.cpp loads too.
  *
- *   form=folder|hub|gguf     type=F32|F16|BF16, of GGUF also Q8_0|Q4_0|Q4_1|Q4_K_M
+ *   form=folder|hub|gguf     type=F32|F16|BF16, of GGUF also Q8_0|Q4_0|Q4_1 and the mixtures
+ *                            Q4_K_M|Q5_K_M|Q6_K, tensor by tensor as llama-quantize chooses
+ *   through=MIXTURE          weights are first rounded as that mixture rounds them
  *   dim= layers= heads= kv_heads= head_dim= ffn= vocab= context=     Mistral-7B's unless given
  *   shard=BYTES              of a folder's parts at most (4900000000)
  *   tokenizer=FILE           a SentencePiece model of at most vocab pieces; none: a folder without
@@ -32,8 +34,8 @@ enum { FRESH_ROWS = 251 };
 static struct tiny_shape shape = {4096, 32, 32, 8, 128, 14336, 32768, 32768};
 static uint64_t shard_bytes = 4900000000;
 static const char *form = "folder", *type_wanted = "BF16", *tokenizer;
-static enum tiny_type type;
-static bool k_mixture;
+static const char *through;
+static enum tiny_type type, mixture; /* mixture: what most tensors of one are; TINY_NONE: none */
 
 _Noreturn static void die(const char *what, const char *why)
 {
@@ -55,7 +57,10 @@ static void set(const char *argument)
     const struct {
         const char *key;
         const char **value;
-    } texts[] = {{"form=", &form}, {"type=", &type_wanted}, {"tokenizer=", &tokenizer}};
+    } texts[] = {{"form=", &form},
+                 {"type=", &type_wanted},
+                 {"tokenizer=", &tokenizer},
+                 {"through=", &through}};
     const char *value = strchr(argument, '=');
     uint64_t n = 0;
 
@@ -80,13 +85,23 @@ static void set(const char *argument)
     die(argument, "not known");
 }
 
+static enum tiny_type mixture_of(const char *name)
+{
+    return strcmp(name, "Q4_K_M") == 0   ? TINY_Q4_K
+           : strcmp(name, "Q5_K_M") == 0 ? TINY_Q5_K
+           : strcmp(name, "Q6_K") == 0   ? TINY_Q6_K
+                                         : TINY_NONE;
+}
+
 static void set_type(bool gguf)
 {
     static const enum tiny_type types[] = {TINY_F32,  TINY_F16,  TINY_BF16,
                                            TINY_Q8_0, TINY_Q4_0, TINY_Q4_1};
 
-    k_mixture = gguf && strcmp(type_wanted, "Q4_K_M") == 0;
-    type = k_mixture ? TINY_Q4_K : TINY_NONE;
+    mixture = mixture_of(through ? through : gguf ? type_wanted : "");
+    if (through && mixture == TINY_NONE)
+        die(through, "no mixture");
+    type = through ? TINY_NONE : mixture;
     for (size_t i = 0; i < (gguf ? 6 : 3); i++) {
         if (strcmp(type_wanted, tiny_type_name(types[i])) == 0)
             type = types[i];
@@ -95,21 +110,37 @@ static void set_type(bool gguf)
         die(type_wanted, "no type of this form");
 }
 
-/* Layers whose values and down projections llama.cpp's Q4_K_M keeps in six bits. */
+/* Layers whose values and down projections llama.cpp's Q4_K_M and Q5_K_M keep in six bits. */
 static bool has_more_bits(int layer, int n)
 {
     return layer < n / 8 || layer >= 7 * n / 8 || (layer - n / 8) % 3 == 2;
+}
+
+static bool ends_with(const char *name, const char *end)
+{
+    return strlen(name) >= strlen(end) && strcmp(name + strlen(name) - strlen(end), end) == 0;
+}
+
+/* A matrix's, by either name that it has. */
+static enum tiny_type type_in_mixture(const char *name)
+{
+    const bool more = ends_with(name, ".attn_v.weight") || ends_with(name, ".ffn_down.weight") ||
+                      ends_with(name, ".v_proj.weight") || ends_with(name, ".down_proj.weight");
+    const char *number = strpbrk(name, "0123456789");
+
+    if (strcmp(name, "output.weight") == 0 || strcmp(name, "lm_head.weight") == 0 ||
+        (more && has_more_bits(atoi(number), shape.n_layers)))
+        return TINY_Q6_K;
+    return mixture;
 }
 
 static void mix_types(struct tiny_model *m)
 {
     for (int i = 0; i < m->n_tensors; i++) {
         struct tiny_tensor *t = &m->tensors[i];
-        const bool more = strstr(t->name, ".attn_v.") || strstr(t->name, ".ffn_down.");
 
-        if (strcmp(t->name, "output.weight") == 0 ||
-            (more && has_more_bits(atoi(t->name + strlen("blk.")), shape.n_layers)))
-            t->type = TINY_Q6_K;
+        if (t->n_dims == 2)
+            *(through ? &t->through : &t->type) = type_in_mixture(t->name);
     }
 }
 
@@ -134,8 +165,12 @@ static struct tiny_model *make_model(enum tiny_naming naming)
         if (t->planted_key)
             t->planted_key = embed_key;
     }
-    if (k_mixture)
+    if (mixture != TINY_NONE)
         mix_types(m);
+    for (int i = 0; i < m->n_tensors && (type == TINY_F16 || type == TINY_BF16); i++) {
+        if (m->tensors[i].n_dims == 1) /* a converter takes norms from a file of 16 bits */
+            m->tensors[i].through = type;
+    }
     return m;
 }
 

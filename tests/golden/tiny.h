@@ -36,6 +36,7 @@ enum tiny_type {
     TINY_Q4_0,
     TINY_Q4_1,
     TINY_Q4_K,
+    TINY_Q5_K,
     TINY_Q6_K,
     TINY_I64
 };
@@ -46,6 +47,7 @@ enum { TINY_MAX_DIMS = 2, TINY_MAX_TENSORS = 448 };
 struct tiny_tensor {
     char name[96];
     enum tiny_type type;
+    enum tiny_type through; /* not TINY_NONE: values are first rounded to this type (F16, BF16, K) */
     int n_dims;
     int64_t shape[TINY_MAX_DIMS]; /* outermost first; [1] is 1 for a vector */
     uint64_t key;
@@ -85,8 +87,9 @@ uint16_t tiny_f16(float x); /* nearest, ties to even; |x| below f16's largest */
 const char *tiny_type_name(enum tiny_type type); /* as safetensors spells it */
 uint32_t tiny_type_gguf(enum tiny_type type);    /* ggml's number */
 
-/* tiny_k_blocks.c: 256 values to a block of 144 or 210 bytes, each part rounded for itself. */
+/* tiny_k_blocks.c: 256 values to a block of 144, 176 or 210 bytes, each part rounded for itself. */
 void tiny_put_q4_k(const float *x, uint8_t *out);
+void tiny_put_q5_k(const float *x, uint8_t *out);
 void tiny_put_q6_k(const float *x, uint8_t *out);
 
 /* tiny_files.c: files below `dir`; a failure prints why and ends the program. */

@@ -1,5 +1,6 @@
-/* ggml's blocks of 256, as block_q4_K and block_q6_K of its ggml-common.h lay them out. The numbers
- * are the nearest ones to each part's own range, not the best that a quantiser could search. */
+/* ggml's blocks of 256, as block_q4_K, block_q5_K and block_q6_K of its ggml-common.h lay them out.
+ * The numbers are the nearest ones to each part's own range, not the best that a quantiser could
+ * search. */
 #include "tests/golden/tiny.h"
 
 #include <math.h>
@@ -39,12 +40,12 @@ static void put_scales(uint8_t *out, const int *scales, const int *minima)
     }
 }
 
-/* y = d scale q - dmin minimum, eight parts of 32 */
-void tiny_put_q4_k(const float *x, uint8_t *out)
+/* y = d scale q - dmin minimum, eight parts of 32; q of 0 to `most`. The factors are written, the
+ * codes are for the caller to write. */
+static void round_k(const float *x, int most, uint8_t *out, uint8_t q[256])
 {
     float ranges[8], lows[8], d = 0, dmin = 0;
     int scales[8], minima[8];
-    uint8_t q[256];
 
     for (int i = 0; i < 8; i++) {
         float low = 0, high = 0;
@@ -53,7 +54,7 @@ void tiny_put_q4_k(const float *x, uint8_t *out)
             low = x[32 * i + j] < low ? x[32 * i + j] : low;
             high = x[32 * i + j] > high ? x[32 * i + j] : high;
         }
-        ranges[i] = (high - low) / 15;
+        ranges[i] = (high - low) / (float)most;
         lows[i] = -low;
         d = ranges[i] > d ? ranges[i] : d;
         dmin = lows[i] > dmin ? lows[i] : dmin;
@@ -65,13 +66,38 @@ void tiny_put_q4_k(const float *x, uint8_t *out)
         minima[i] = nearest(lows[i], dmin, 0, 63);
         for (int j = 0; j < 32; j++)
             q[32 * i + j] = (uint8_t)nearest(x[32 * i + j] + dmin * (float)minima[i],
-                                             d * (float)scales[i], 0, 15);
+                                             d * (float)scales[i], 0, most);
     }
     put_f16(out, d);
     put_f16(out + 2, dmin);
     put_scales(out + 4, scales, minima);
-    for (int i = 0; i < 128; i++) /* parts 2n and 2n + 1 share bytes */
-        out[16 + i] = (uint8_t)(q[i / 32 * 64 + i % 32] | q[i / 32 * 64 + 32 + i % 32] << 4);
+}
+
+/* The lower halves of codes; parts 2n and 2n + 1 share bytes. */
+static void put_nibbles(const uint8_t q[256], uint8_t *out)
+{
+    for (int i = 0; i < 128; i++)
+        out[i] =
+            (uint8_t)((q[i / 32 * 64 + i % 32] & 15) | (q[i / 32 * 64 + 32 + i % 32] & 15) << 4);
+}
+
+void tiny_put_q4_k(const float *x, uint8_t *out)
+{
+    uint8_t q[256];
+
+    round_k(x, 15, out, q);
+    put_nibbles(q, out + 16);
+}
+
+void tiny_put_q5_k(const float *x, uint8_t *out)
+{
+    uint8_t q[256];
+
+    round_k(x, 31, out, q);
+    memset(out + 16, 0, 32);
+    for (int i = 0; i < 256; i++) /* the fifth bit of part n is bit n */
+        out[16 + i % 32] = (uint8_t)(out[16 + i % 32] | q[i] >> 4 << i / 32);
+    put_nibbles(q, out + 48);
 }
 
 /* y = d scale (q - 32), sixteen parts of 16 */

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "base/rng.h"
+#include "tests/op/op_codes.h"
 
 enum { BLOCK = 32, K_BLOCK = 256 };
 
@@ -199,6 +200,10 @@ static void put_row(enum tiny_type type, const float *x, int64_t n, uint8_t *out
             if (i % K_BLOCK == 0)
                 tiny_put_q4_k(x + i, out + i / K_BLOCK * 144);
             break;
+        case TINY_Q5_K:
+            if (i % K_BLOCK == 0)
+                tiny_put_q5_k(x + i, out + i / K_BLOCK * 176);
+            break;
         case TINY_Q6_K:
             if (i % K_BLOCK == 0)
                 tiny_put_q6_k(x + i, out + i / K_BLOCK * 210);
@@ -219,6 +224,7 @@ static const struct {
     [TINY_Q4_0] = {"Q4_0", 2, BLOCK, 18},
     [TINY_Q4_1] = {"Q4_1", 3, BLOCK, 20},
     [TINY_Q4_K] = {"Q4_K", 12, K_BLOCK, 144},
+    [TINY_Q5_K] = {"Q5_K", 13, K_BLOCK, 176},
     [TINY_Q6_K] = {"Q6_K", 14, K_BLOCK, 210},
     [TINY_I64] = {"I64", 27, 1, 8},
 };
@@ -231,6 +237,29 @@ const char *tiny_type_name(enum tiny_type type)
 uint32_t tiny_type_gguf(enum tiny_type type)
 {
     return type_table[type].gguf;
+}
+
+static enum dtype dtype_of(enum tiny_type type)
+{
+    return type == TINY_Q4_K ? DTYPE_Q4_K : type == TINY_Q5_K ? DTYPE_Q5_K : DTYPE_Q6_K;
+}
+
+/* Values become what numbers, or blocks, of a type stand for. */
+static void round_through(enum tiny_type type, float *x, int64_t n)
+{
+    uint8_t block[256];
+
+    for (int64_t i = 0; i < n && type == TINY_F16; i++)
+        x[i] = f16_to_float(tiny_f16(x[i]));
+    for (int64_t i = 0; i < n && type == TINY_BF16; i++)
+        x[i] = bf16_to_float(to_bf16(x[i]));
+    if (type == TINY_F16 || type == TINY_BF16)
+        return;
+    for (int64_t i = 0; i < n; i += K_BLOCK) {
+        put_row(type, x + i, K_BLOCK, block);
+        for (size_t j = 0; j < K_BLOCK; j++)
+            x[(size_t)i + j] = (float)op_code(dtype_of(type), block, j);
+    }
 }
 
 static size_t row_size(const struct tiny_tensor *t)
@@ -263,6 +292,8 @@ uint8_t *tiny_tensor_bytes(const struct tiny_tensor *t, size_t *size)
             continue;
         }
         fill_row(t, source, row);
+        if (t->through != TINY_NONE)
+            round_through(t->through, row, n_cols);
         put_row(t->type, row, n_cols, to);
         made[source] = r + 1;
     }

@@ -70,7 +70,7 @@ static void linear_is_the_same(const char *set, const struct tensor_view *w)
 
 static void linear_gives_a_row_the_same_bits_beside_any_rows(const char *set)
 {
-    static const size_t cols[] = {33, 416}; /* the second takes two chunks */
+    static const size_t cols[] = {33, 416, 768}; /* the last two take several chunks */
 
     for (int dtype = DTYPE_F32; dtype < DTYPE_COUNT; dtype++) {
         for (size_t i = 0; i < LENGTH(cols); i++) {
@@ -112,7 +112,7 @@ static void products_are_the_same_bits(const char *const sets[2], const struct t
 
 static void both_widths_give_the_same_bits(const char *const sets[2])
 {
-    static const size_t rows[] = {37, 7, 80}, cols[] = {416, 33, 1000, 64, 96};
+    static const size_t rows[] = {37, 7, 80}, cols[] = {416, 33, 1000, 64, 96, 256, 768};
 
     for (int dtype = DTYPE_F32; dtype < DTYPE_COUNT; dtype++) {
         for (size_t i = 0; i < LENGTH(rows) * LENGTH(cols); i++) {

@@ -15,6 +15,8 @@ static const double linear_nmse = 3e-15;
  * group's mean size, and what is expanded from blocks of 4 bits by half as much again. Attention's
  * scores are such products, so its weights are off by as much of a score as of themselves. */
 static const double words_nmse = 2e-8;
+/* Where a group's scale is a power of two it is up to twice as large. */
+static const double codes_nmse = 4 * 2e-8;
 static const double norm_nmse = 1e-12;
 static const double elementwise_nmse = 1e-13;
 static const double attention_nmse = 1e-11;
@@ -28,6 +30,7 @@ static const struct linear_shape {
     {4, 16, 64},    {5, 33, 96},   {6, 32, 96},  {7, 7, 128},    {12, 64, 128}, {13, 100, 384},
     {13, 40, 385},  {9, 40, 416},  {6, 31, 416}, {70, 37, 416},  {11, 19, 800}, {1, 576, 576},
     {17, 192, 576}, {8, 96, 1536}, {1, 9, 1536}, {193, 33, 416}, {400, 15, 64}, {2, 1000, 64},
+    {1, 40, 512},   {2, 17, 512},  {3, 16, 768}, {4, 40, 256},   {70, 48, 768}, {13, 90, 1280},
 };
 
 /* Rows and their length. */

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/rng.h"
 #include "compute/backend.h"
+#include "tests/op/op_codes.h"
 
 static inline void op_put16(uint8_t *p, uint32_t bits)
 {
@@ -26,7 +27,7 @@ static inline void op_weights_block(uint8_t *block, enum dtype dtype, uint64_t k
     const uint32_t d = (r.word[1] & 0x8000u) | small << 10 | (r.word[1] & 0x3FFu);
     const uint32_t m = (r.word[2] & 0x8000u) | 11u << 10 | (r.word[2] & 0x3FFu);
     const float f = (float)((double)r.word[3] * 0x1p-31 - 1);
-    size_t n_factors = 1;
+    const struct op_factors at_factors = op_factors_at(dtype);
 
     switch (dtype) {
     case DTYPE_F32:
@@ -38,23 +39,18 @@ static inline void op_weights_block(uint8_t *block, enum dtype dtype, uint64_t k
     case DTYPE_BF16:
         op_put16(block, (r.word[1] & 0x807Fu) | (120 + r.word[2] % 7) << 7);
         return;
-    case DTYPE_Q4_1:
-        op_put16(block + 2, m);
-        n_factors = 2;
-        break;
-    case DTYPE_NF4:
-        n_factors = 0;
-        break;
     default:
         break;
     }
-    if (n_factors > 0)
-        op_put16(block, d);
-    for (size_t i = 2 * n_factors; i < dtype_block_bytes(dtype); i++) {
+    for (size_t i = 0; i < dtype_block_bytes(dtype); i++) {
         const uint32_t byte_counter[4] = {at, (uint32_t)i, 1, 0};
 
         block[i] = (uint8_t)(rng_philox(key, byte_counter).word[0] >> 24);
     }
+    if (at_factors.d >= 0)
+        op_put16(block + at_factors.d, d);
+    if (at_factors.m >= 0)
+        op_put16(block + at_factors.m, m);
 }
 
 /* What NF4's codes mean, behind the codes and freed with them: blocks of 64, so that runs are of 32
@@ -87,16 +83,6 @@ static inline struct tensor_view op_weights(enum dtype dtype, size_t rows, size_
         data,  size, dtype == DTYPE_NF4 ? op_nf4(data + codes, rows * cols, key) : NULL};
 }
 
-static inline double op_f16(const uint8_t *p)
-{
-    const unsigned bits = (unsigned)(p[0] | p[1] << 8), exponent = bits >> 10 & 31u;
-    const double fraction = (double)(bits & 1023u);
-    const double size =
-        exponent ? ldexp(1024 + fraction, (int)exponent - 25) : ldexp(fraction, -24);
-
-    return bits & 0x8000u ? -size : size;
-}
-
 /* Element (row, col), each operation of its type's definition rounded to float: the sums are exact
  * in a double, so one rounding is what two steps give. */
 static inline float op_weight(const struct tensor_view *view, size_t row, size_t col)
@@ -127,9 +113,11 @@ static inline float op_weight(const struct tensor_view *view, size_t row, size_t
         bits = block[j / 2] >> (j % 2 ? 0 : 4) & 15u;
         return view->nf4->values[bits] *
                view->nf4->absmax[(row * view->cols + col) / view->nf4->block];
-    default:
+    case DTYPE_F32:
         memcpy(&f, block, sizeof(f));
         return f;
+    default:
+        return (float)op_code(view->dtype, block, j);
     }
 }
 

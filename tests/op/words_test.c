@@ -13,17 +13,17 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
-enum { COLS = 416, ROWS = 33, N = 13 };
+enum { COLS = 416, MOST_COLS = 512, ROWS = 33, N = 13 };
 
 static const char *set;
 
-/* y [N][ROWS] = x [N][COLS] W^T */
+/* y [N][ROWS] = x [N][cols of W] W^T */
 static void multiply(float *got, const float *x, const struct tensor_view *w)
 {
     struct op_device d = op_device_open(set, 2);
     struct status status = {0};
     struct matrix *m = d.op->upload(d.device, w, NULL, &status);
-    float *on_x = op_upload(&d, x, (size_t)N * COLS), *y = op_guarded(&d, NULL, (size_t)N * ROWS);
+    float *on_x = op_upload(&d, x, N * w->cols), *y = op_guarded(&d, NULL, (size_t)N * ROWS);
 
     op_need(m != NULL, "matrix", &status);
     d.op->linear(d.device, y, on_x, m, NULL, N);
@@ -70,29 +70,43 @@ static void sums_of_equal_numbers_do_not_overflow(void **state)
     }
 }
 
-/* All bytes alike, so that every q is at one end of its range. */
+/* All bytes alike but those of the factors, so that every q is at one end of its range. */
+static struct tensor_view weights_of_equal_bytes(enum dtype dtype, uint8_t byte)
+{
+    const size_t cols = dtype_block_elements(dtype) > 32 ? MOST_COLS : COLS;
+    const struct tensor_view w = op_weights(dtype, ROWS, cols, 1);
+    const struct op_factors at = op_factors_at(dtype);
+    const size_t size = dtype_block_bytes(dtype);
+
+    for (uint8_t *b = (uint8_t *)(uintptr_t)w.data; b < w.data + w.size; b += size) {
+        for (int i = 0; i < (int)size; i++) {
+            if ((i != at.d && i != at.d + 1) && (at.m < 0 || (i != at.m && i != at.m + 1)))
+                b[i] = byte;
+        }
+    }
+    return w;
+}
+
 static void blocks_at_the_ends_of_their_range_do_not_overflow(void **state)
 {
-    static const enum dtype dtypes[] = {DTYPE_Q4_0, DTYPE_Q4_1, DTYPE_Q8_0};
     static const uint8_t bytes[] = {0x00, 0xFF, 0x80, 0x7F, 0x0F, 0xF0, 0x11};
-    static float x[N * COLS], got[N * ROWS];
+    static float x[N * MOST_COLS], got[N * ROWS];
 
     (void)state;
-    for (size_t i = 0; i < LENGTH(dtypes) * LENGTH(bytes); i++) {
-        const enum dtype dtype = dtypes[i / LENGTH(bytes)];
-        const struct tensor_view w = op_weights(dtype, ROWS, COLS, 1);
-        const size_t block = dtype_block_bytes(dtype), head = dtype == DTYPE_Q4_1 ? 4 : 2;
+    for (size_t i = 0; i < (DTYPE_Q6_K - DTYPE_Q8_0 + 1) * LENGTH(bytes); i++) {
+        const enum dtype dtype = DTYPE_Q8_0 + (enum dtype)(i / LENGTH(bytes));
+        struct tensor_view w;
 
-        for (size_t at = 0; at < w.size; at += block)
-            memset((uint8_t *)(uintptr_t)w.data + at + head, bytes[i % LENGTH(bytes)],
-                   block - head);
-        for (size_t k = 0; k < LENGTH(x); k++)
-            x[k] = op_weight(&w, 0, k % COLS); /* like a weight row: the largest sum */
+        if (dtype == DTYPE_NF4)
+            continue;
+        w = weights_of_equal_bytes(dtype, bytes[i % LENGTH(bytes)]);
+        for (size_t k = 0; k < N * w.cols; k++)
+            x[k] = op_weight(&w, 0, k % w.cols); /* like a weight row: the largest sum */
         multiply(got, x, &w);
         for (size_t r = 0; r < ROWS; r++) {
             double want = 0, size = 0;
 
-            for (size_t k = 0; k < COLS; k++) {
+            for (size_t k = 0; k < w.cols; k++) {
                 const double product = (double)x[k] * (double)op_weight(&w, r, k);
 
                 want += product;

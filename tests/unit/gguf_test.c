@@ -93,7 +93,7 @@ static void turns_shapes_round_and_places_padded_tensors(void **state)
     data = bytes.data + bytes.len - 460;
     assert_int_equal(gguf.tensors.n_entries, 4);
     assert_entry(&gguf, "q", DTYPE_Q4_1, "Q4_1", 2, 3, 64, data, 120);
-    assert_entry(&gguf, "k", DTYPE_NONE, "Q4_K", 2, 2, 256, data + 128, 288);
+    assert_entry(&gguf, "k", DTYPE_Q4_K, "Q4_K", 2, 2, 256, data + 128, 288);
     assert_entry(&gguf, "norm", DTYPE_F32, "F32", 1, 5, 1, data + 416, 20);
     assert_entry(&gguf, "cube", DTYPE_BF16, "BF16", 3, 1, 2, data + 448, 12);
     assert_int_equal(tensor_file_find(&gguf.tensors, "cube")->shape[2], 3);

@@ -31,16 +31,18 @@ static const struct {
     enum dtype dtype;
     size_t n_factors, at[2];
 } blocks[] = {
-    {DTYPE_Q8_0, 1, {0}},
-    {DTYPE_Q4_0, 1, {0}},
-    {DTYPE_Q4_1, 2, {0, 2}},
+    {DTYPE_Q8_0, 1, {0}},      {DTYPE_Q4_0, 1, {0}},    {DTYPE_Q4_1, 2, {0, 2}},
+    {DTYPE_Q5_0, 1, {0}},      {DTYPE_Q5_1, 2, {0, 2}}, {DTYPE_IQ4_NL, 1, {0}},
+    {DTYPE_Q2_K, 2, {80, 82}}, {DTYPE_Q3_K, 1, {108}},  {DTYPE_Q4_K, 2, {0, 2}},
+    {DTYPE_Q5_K, 2, {0, 2}},   {DTYPE_Q6_K, 1, {208}},
 };
 
 static struct tensor_view view_of(enum dtype dtype, uint8_t **data)
 {
-    struct tensor_view view = {.dtype = dtype, .rows = ROWS, .cols = COLS};
+    const size_t cols = dtype_block_elements(dtype) > 32 ? 512 : COLS;
+    struct tensor_view view = {.dtype = dtype, .rows = ROWS, .cols = cols};
 
-    view.size = (size_t)ROWS * COLS / dtype_block_elements(dtype) * dtype_block_bytes(dtype);
+    view.size = (size_t)ROWS * cols / dtype_block_elements(dtype) * dtype_block_bytes(dtype);
     *data = memory_zeroed(view.size + 1, 1);
     view.data = *data + 1; /* files align nothing */
     return view;
