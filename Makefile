@@ -116,6 +116,10 @@ bench: all $(BENCHES)
 bench-train: $(BUILD)/tests/bench/bench_train
 	$(Q)MEDRAT_BENCH=$(BUILD)/tests/bench tests/bench/train.sh
 
+## bench-7b  layers of Mistral-7B's shape in Q4_K_M beside llama.cpp: ratios and floors
+bench-7b: all $(BENCHES) $(FIXTURES)
+	$(Q)MEDRAT_BENCH=$(BUILD)/tests/bench MEDRAT_FIXTURES=$(BUILD)/tests/golden tests/bench/large.sh
+
 ## card      the model card's evaluation: make card MODEL=ORG/NAME ADAPTER=DIR DATA=FILE.jsonl
 card: all
 	$(Q)MEDRAT_BIN=$(BUILD)/bin .make/card.sh '$(MODEL)' '$(ADAPTER)' '$(DATA)' build/card
@@ -228,6 +232,6 @@ $(BUILD)/tests/golden/make_%: $(BUILD)/tests/golden/make_%.o $(GOLDEN) $(LIB)
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-.PHONY: all lib demo check threaded doubles tests deps models bench bench-train card peers fuzz fuzzers coverage golden install uninstall format clean help
+.PHONY: all lib demo check threaded doubles tests deps models bench bench-train bench-7b card peers fuzz fuzzers coverage golden install uninstall format clean help
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
