@@ -86,8 +86,8 @@ CHECKS = $(sort $(wildcard tests/*.bats tests/cli/*.bats)) \
 # Real models run on the release build only: rerank_sets has no other test.
 SANITIZED_BATS = $(filter-out %/rerank_sets.bats,$(sort $(wildcard tests/cli/*.bats)))
 
-# What the thread sanitizer sees: the pool, sequences that share blocks, the encoder, a whole tool.
-THREADED = unit/thread_pool_test unit/scheduler_heads_test unit/encoder_test cli/gen.bats
+# What the thread sanitizer sees: training, the pool, sequences that share blocks, the encoder, a whole tool.
+THREADED = op/train_test unit/thread_pool_test unit/scheduler_heads_test unit/encoder_test cli/gen.bats
 threaded: $(TOOLS) $(FIXTURES) $(THREADED:%=$(BUILD)/tests/%)
 
 # Gradients against finite differences.

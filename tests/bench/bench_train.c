@@ -55,7 +55,7 @@ static double now(void)
 
 static double peak_gflops(void)
 {
-    double best = INFINITY;
+    double best = HUGE_VAL;
 
     for (int i = 0; i < 5; i++) {
         const double seconds = probe_seconds(&bench.probe, probe_multiply_item);

@@ -87,7 +87,7 @@ static double worst_of(const float *got, const float *want, size_t n)
         error = fmax(error, fabs((double)got[i] - (double)want[i]));
         largest = fmax(largest, fabs((double)want[i]));
         if (isnan((double)got[i]))
-            return INFINITY;
+            return HUGE_VAL;
     }
     return error / largest;
 }
