@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "tests/op/op_device.h"
+#include "tests/op/op_weights.h"
 #include "tests/op/train_model.h"
 
 enum { MAX_TOKENS = 400, N_ROWS = 4 };
@@ -182,6 +183,65 @@ static void test_same_bits(void **state)
     }
 }
 
+/* The way back through weights of every type, as another reader has them; on sets that round, as
+ * these multiply them. */
+static void back_case(const struct op_device *d, enum dtype dtype, size_t rows, size_t cols,
+                      bool linear)
+{
+    enum { N = 7 };
+    const struct tensor_view w = op_weights(dtype, rows, cols, 5);
+    struct status status = {0};
+    struct matrix *m =
+        (linear ? d->op->upload_linear : d->op->upload)(d->device, &w, NULL, &status);
+    float *dy = op_random(6, N * rows, 1), *on = op_guarded(d, NULL, N * cols);
+    float *dx = memory_zeroed(N * cols, sizeof(*dx));
+    double error = 0, size = 0;
+
+    train_need(m && d->op->gradients->reserve(d->device, N, 1024, 1, &status), "matrix", &status);
+    d->op->gradients->linear(d->device, on, dy, m, N, false);
+    assert_true(op_take(d, dx, on, N * cols));
+    for (size_t c = 0; c < cols; c++) {
+        double want[N] = {0};
+
+        for (size_t k = 0; k < rows; k++) {
+            const double value = (double)op_weight(&w, k, c);
+
+            for (size_t r = 0; r < N; r++)
+                want[r] += (double)dy[r * rows + k] * value;
+        }
+        for (size_t r = 0; r < N; r++) {
+            error += pow((double)dx[r * cols + c] - want[r], 2);
+            size += want[r] * want[r];
+        }
+    }
+    if (!(error <= (op_rounds(d->set) ? 1e-7 : 1e-12) * size))
+        fail_msg("%s, %s, %zu x %zu: error %g", d->set, dtype_name(dtype), rows, cols,
+                 error / size);
+    d->op->free_matrix(d->device, m);
+    free((void *)(uintptr_t)w.data);
+    free(dy);
+    free(dx);
+}
+
+static void test_types(void **state)
+{
+    const char *sets[OP_MAX_SETS];
+    const int n_sets = op_sets(sets);
+
+    (void)state;
+    for (int i = 0; i < n_sets; i++) {
+        struct op_device d = op_device_open(sets[i], 2);
+
+        for (enum dtype dtype = DTYPE_F32; dtype < DTYPE_COUNT; dtype++) {
+            const size_t block = dtype_block_elements(dtype);
+
+            back_case(&d, dtype, 300, block == 1 ? 133 : block == 32 ? 160 : 512, true);
+            back_case(&d, dtype, 33, block == 1 ? 64 : block == 32 ? 96 : 256, false);
+        }
+        op_device_close(&d);
+    }
+}
+
 /* A base of 4 bits trains as its values do. */
 static void test_nf4(void **state)
 {
@@ -328,9 +388,8 @@ static void test_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sets), cmocka_unit_test(test_same_bits),
-        cmocka_unit_test(test_nf4),  cmocka_unit_test(test_dropout),
-        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_sets), cmocka_unit_test(test_same_bits), cmocka_unit_test(test_types),
+        cmocka_unit_test(test_nf4),  cmocka_unit_test(test_dropout),   cmocka_unit_test(test_rows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,10 +175,13 @@ static inline double golden_step(struct golden_trainer *t, struct adamw *adamw,
     return sum / b->n_targets;
 }
 
-/* Inside a cmocka test: each final tensor is where PEFT and torch came to. */
+/* Inside a cmocka test: the norm of each final tensor's difference to where PEFT and torch came to
+ * is at most 1e-3, and so much of the tensor's own norm. */
 static inline void golden_compare_tensors(const struct golden_trainer *t, const json_t *row,
                                           double tolerance)
 {
+    double worst = 0, worst_norm = 0;
+
     for (size_t i = 0; i < golden_n_tensors(t->lora); i++) {
         const json_t *sketch = json_array_get(json_object_get(row, "sketch"), i);
         const double norm = json_number_value(json_array_get(json_object_get(row, "norm"), i));
@@ -186,10 +189,12 @@ static inline void golden_compare_tensors(const struct golden_trainer *t, const 
         const float *values = golden_tensor(t->lora, t->lora->values, i, &n);
         const double distance = golden_distance(values, n, i, sketch, norm);
 
-        if (!(distance <= tolerance))
-            fail_msg("tensor %zu of %s: %g of its norm away", i,
-                     json_string_value(json_object_get(row, "model")), distance);
+        worst = fmax(worst, distance);
+        worst_norm = fmax(worst_norm, distance * norm);
     }
+    printf("# final tensors: at most %.2g away, %.2g of the own norm\n", worst_norm, worst);
+    assert_true(worst_norm <= 1e-3);
+    assert_true(worst <= tolerance);
 }
 
 #endif
