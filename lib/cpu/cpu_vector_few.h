@@ -13,7 +13,8 @@
 
 #if defined(__AVX2__)
 
-enum { WORD_FEW_ROWS = 4 };
+/* FEW_AHEAD: how many bytes ahead codes are fetched. */
+enum { WORD_FEW_ROWS = 4, FEW_AHEAD = 4096 };
 
 /* Up to four rows' sums of a group, of LANES outputs. */
 struct few_sums {
@@ -271,6 +272,8 @@ INLINE void codes_few(const int rows, const enum dtype dtype, float *y, const st
         const size_t n_group = m->cols - k < WORD_GROUP ? m->cols - k : WORD_GROUP;
         const uint8_t *block = cpu_codes_at(m, form, panel, k);
 
+        ask_ahead(cpu_codes_part(form, block, k) + FEW_AHEAD,
+                  (2 * cpu_codes_part_bytes(form) + 63) / 64);
         for (size_t lane = 0; lane < PANEL_ROWS; lane += LANES)
             codes_add_group(rows, dtype, sums, x->pairs + k / 2, x->stride, x_scales, block, e,
                             lane, k, n_group);
