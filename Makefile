@@ -22,7 +22,8 @@ WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-pro
     -Wpointer-arith -Wwrite-strings -Wdouble-promotion -Wvla
 # -ffp-contract=off: a sum is what the source says, on every compiler (decision "one result").
 CFLAGS += -std=c11 $(WARNINGS) $(CFLAGS_$(config)) -ffp-contract=off -pthread
-CPPFLAGS += -D_POSIX_C_SOURCE=200809L -Ilib -I. -DMEDRAT_SOURCE_SHARE='"$(CURDIR)/formats"'
+CPPFLAGS += -D_POSIX_C_SOURCE=200809L -Ilib -I. -DMEDRAT_SOURCE_SHARE='"$(CURDIR)/formats"' \
+    -DMEDRAT_SOURCE_EXAMPLES='"$(CURDIR)/examples"'
 LDFLAGS += $(filter -fsanitize=% --coverage,$(CFLAGS_$(config))) -pthread
 LDLIBS += -ljansson -lyaml -lpcre2-8 -lutf8proc -lz -lm
 
@@ -155,13 +156,24 @@ golden:
 	$(Q)$(MAKE) --no-print-directory config=release tests
 	$(Q)tests/golden/make.sh
 
+## adapter   train the demo adapter again, with the same bytes: make adapter DATA=val.jsonl (an hour)
+adapter: models all
+	$(Q)mkdir -p build/adapter
+	$(Q)MEDRAT_BIN=$(BUILD)/bin examples/adapters/train '$(DATA)' build/adapter/rationales-smollm2
+
+# Those that ship, by their folders.
+ADAPTERS = $(patsubst %/adapter_config.json,%,$(wildcard examples/adapters/*/adapter_config.json))
+
 ## install   into $(DESTDIR)$(PREFIX): bin/, share/medrat/, share/man/
 install: all $(MAN)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
-	    $(DESTDIR)$(PREFIX)/share/medrat/recipes
+	    $(DESTDIR)$(PREFIX)/share/medrat/recipes $(ADAPTERS:examples/%=$(DESTDIR)$(PREFIX)/share/medrat/%)
 	install $(TOOLS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 formats/recipes/*.yaml $(DESTDIR)$(PREFIX)/share/medrat/recipes
+	for adapter in $(ADAPTERS:examples/%=%); do \
+	    install -m 644 examples/$$adapter/* $(DESTDIR)$(PREFIX)/share/medrat/$$adapter || exit; \
+	done
 
 ## uninstall remove what install put there
 uninstall:
@@ -232,6 +244,6 @@ $(BUILD)/tests/golden/make_%: $(BUILD)/tests/golden/make_%.o $(GOLDEN) $(LIB)
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-.PHONY: all lib demo check threaded doubles tests deps models bench bench-train bench-7b card peers fuzz fuzzers coverage golden install uninstall format clean help
+.PHONY: all lib demo check threaded doubles tests deps models bench bench-train bench-7b card peers fuzz fuzzers coverage golden adapter install uninstall format clean help
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)

@@ -1,5 +1,6 @@
 /* medrat-gen: questions, prompts, messages or tokens -> rationales, or any generation. */
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/common_options.h"
 #include "cli/model_choice.h"
@@ -11,7 +12,7 @@
 #include "run/sequence.h"
 
 static struct common_args args = COMMON_ARGS_INIT;
-static const char *recipe_option = "rationales-chat";
+static const char *recipe_option = "rationales";
 static struct cli_strings stops;
 static int truncate_option; /* enum truncate */
 static struct generator_options wanted = GENERATOR_OPTIONS_INIT;
@@ -124,6 +125,12 @@ static bool check_memory(const struct model_choice *choice, struct status *statu
     return memory_plan_check(&plan, args.mem, status);
 }
 
+/* The demo model has learned one recipe, by an adapter. */
+static const char *default_adapter(void)
+{
+    return strcmp(recipe_option, "rationales") == 0 ? "rationales-smollm2" : NULL;
+}
+
 static bool open_all(struct status *status)
 {
     struct model_choice choice = {0};
@@ -131,7 +138,8 @@ static bool open_all(struct status *status)
 
     if (share_path_recipe(recipe_option, &path, status) &&
         recipe_read(&recipe, path.data, status) &&
-        model_choice_make(&choice, args.model, "smollm2", &args.adapters, args.quiet, status) &&
+        model_choice_make(&choice, args.model, "smollm2", default_adapter(), &args.adapters,
+                          args.quiet, status) &&
         check_memory(&choice, status) &&
         engine_open(&engine, choice.model.data, (enum quantize)args.quantize, "cpu", args.threads,
                     status) &&
@@ -151,7 +159,7 @@ static bool open_all(struct status *status)
         fprintf(stderr, "%s: %s on %s, weights %s, tokenizer %s, recipe %s\n", tool.name,
                 engine.model->name, engine.backend->describe(engine.device),
                 engine.model->weights_source.data, engine_tokenizer(&engine), recipe_option);
-    if (generator && !args.quiet) {
+    if (generator && !args.quiet && (args.verbose || args.model || args.adapters.n > 0)) {
         adapter_set_describe(&engine.adapters, tool.name, args.verbose, &notes);
         fputs(buf_text(&notes).ptr, stderr);
     }

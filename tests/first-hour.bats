@@ -42,9 +42,16 @@ on_terminal() {
 }
 
 @test "4: one question on the command line" {
-    run -0 --separate-stderr medrat-gen --query "Does vitamin D prevent falls in older adults?" --max-tokens 48
+    run -0 --separate-stderr medrat-gen --query "Does vitamin D prevent falls in older adults?"
     [ "${#lines[@]}" -eq 1 ]
-    echo "$output" | jq -e '.query and (.rationales | length > 0) and .generation.completion_tokens > 0'
+    echo "$output" | jq -e '.query and (.rationales | unique | length) == 3 and .generation.finish_reason == "stop"'
+    echo "$output" | jq -e '.generation.model | test("[+]rationales-smollm2@")' # the adapter that ships
+    run -0 --separate-stderr medrat-gen -m smollm2 --query "What is gout?" --max-tokens 4
+    echo "$output" | jq -e '.generation.model | test("[+]") | not'
+    run -0 --separate-stderr medrat-gen -q -m smollm2 --adapter rationales-smollm2 --query "What is gout?" --greedy
+    named=$output
+    run -0 --separate-stderr medrat-gen -q --query "What is gout?" --greedy
+    [ "$output" = "$named" ]
 }
 
 @test "5: the line about the demo model can be silenced" {

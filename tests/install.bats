@@ -23,6 +23,8 @@ setup() {
     echo 'prompt: "nothing like the shipped one {query}"' >"$installed/share/medrat/recipes/raw.yaml"
     run -0 --separate-stderr "$installed/bin/medrat-gen" -q --recipe raw --max-tokens 1 --query gout
     [ "$(echo "$output" | jq .generation.prompt_tokens)" -ge 6 ] # the installed recipe, not the tree's
+    run -0 "$installed/bin/medrat-gen" -q --max-tokens 1 --query gout --stats "$work/stats"
+    [[ "$(jq -r '.adapters[0].weights' "$work/stats")" == "$installed"/* ]]
     cd "$BATS_TEST_DIRNAME/.."
     run -0 make --no-print-directory uninstall DESTDIR="$work/root" PREFIX=/opt/medrat
     [ "$(find "$work/root" -type f)" = "" ]

@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "cli/model_path.h"
+#include "cli/share_path.h"
 #include "formats/hub_cache.h"
 #include "formats/json_file.h"
 #include "formats/model_location.h"
@@ -176,6 +177,19 @@ static bool take_adapter(struct model_choice *choice, bool quiet, struct status 
     return ok;
 }
 
+/* In medrat's own folders. */
+static bool find_shipped(const char *name, struct buf *path)
+{
+    struct buf relative = {0};
+    struct status ignored;
+    bool found;
+
+    buf_printf(&relative, "adapters/%s", name);
+    found = !strchr(name, '/') && share_path_find(relative.data, path, &ignored);
+    buf_release(&relative);
+    return found;
+}
+
 static bool add_given(struct model_choice *choice, const char *given, struct status *status)
 {
     const char *equals = strchr(given, '='), *slash = strchr(given, '/');
@@ -186,7 +200,7 @@ static bool add_given(struct model_choice *choice, const char *given, struct sta
 
     if (!ok)
         status_set(status, STATUS_USAGE, "an adapter's folder is empty");
-    if (ok && !model_path_find(folder, &path)) {
+    if (ok && !model_path_find(folder, &path) && !find_shipped(folder, &path)) {
         if (hub_cache_is_name(folder))
             ok = hub_cache_find(folder, &path, status) || status_context(status, "adapter");
         else
@@ -201,13 +215,16 @@ static bool add_given(struct model_choice *choice, const char *given, struct sta
 }
 
 bool model_choice_make(struct model_choice *choice, const char *model, const char *default_name,
-                       const struct cli_strings *adapters, bool quiet, struct status *status)
+                       const char *default_adapter, const struct cli_strings *adapters, bool quiet,
+                       struct status *status)
 {
+    const bool by_default = !model && adapters->n == 0 && default_adapter;
     bool ok;
 
     *choice = (struct model_choice){0};
     ok = model_path_resolve(model, default_name, quiet, &choice->model, status) &&
-         (!is_adapter_alone(choice->model.data) || take_adapter(choice, quiet, status));
+         (!is_adapter_alone(choice->model.data) || take_adapter(choice, quiet, status)) &&
+         (!by_default || add_given(choice, default_adapter, status));
     for (size_t i = 0; ok && i < adapters->n; i++)
         ok = add_given(choice, adapters->items[i], status);
     if (!ok)

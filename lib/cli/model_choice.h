@@ -21,11 +21,13 @@ struct model_choice {
 };
 
 /* `model` and `default_name` as model_path_resolve; each of `adapters` is DIR or NAME=DIR, where
- * DIR may also be ORG/NAME in the Hugging Face cache or the name of an installed folder, and a NAME
- * has no '/'. Says on standard error which base was found, unless quiet. On failure *choice is
- * empty: as model_path_resolve, or STATUS_NO_INPUT with what would install the base. */
+ * DIR may also be the name of an installed folder or of an adapter that ships with medrat, or
+ * ORG/NAME in the Hugging Face cache, and a NAME has no '/'. Where neither model nor adapter is
+ * given, the model has default_adapter (NULL: none). Says on standard error which base was found,
+ * unless quiet. On failure *choice is empty: as model_path_resolve, or STATUS_NO_INPUT with what
+ * would install the base. */
 bool model_choice_make(struct model_choice *choice, const char *model, const char *default_name,
-                       const struct cli_strings *adapters, bool quiet,
+                       const char *default_adapter, const struct cli_strings *adapters, bool quiet,
                        struct status *status) MUST_CHECK;
 void model_choice_release(struct model_choice *choice);
 

@@ -38,8 +38,8 @@ static bool share_folder(int n, struct buf *folder)
     }
     if (n == 0)
         return beside_program(folder) || share_folder(1, folder);
-    buf_append_string(folder, MEDRAT_SOURCE_SHARE);
-    return n == 1;
+    buf_append_string(folder, n == 1 ? MEDRAT_SOURCE_SHARE : MEDRAT_SOURCE_EXAMPLES);
+    return n <= 2;
 }
 
 bool share_path_find(const char *relative, struct buf *path, struct status *status)

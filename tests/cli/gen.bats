@@ -57,18 +57,18 @@ one_result() { # one_result IN COMMAND...
     one_result "$work/in" medrat-gen -q --max-tokens 16 --seed 3
 }
 
-# The questions of the evaluation set: one prompt but for its last line.
+# A chat with examples before each question: one prompt but for its last line.
 @test "a common prompt head is computed once, and the bytes are the same" {
     need_models
     need_data
     head -n 9 "$MEDRAT_DATA/rationales/val.jsonl" | jq -c '{id, query}' >"$work/in"
-    medrat-gen -q --greedy --max-tokens 3 --batch 1 --stats "$work/stats" "$work/in" >"$work/alone"
+    medrat-gen -q --recipe rationales-chat --greedy --max-tokens 3 --batch 1 --stats "$work/stats" "$work/in" >"$work/alone"
     jq -e '.shared_tokens % (8 * 64) == 0 and .shared_tokens > .prompt_tokens / 2' "$work/stats"
     for batch in 7 32; do
-        medrat-gen -q --greedy --max-tokens 3 --batch $batch "$work/in" | cmp - "$work/alone"
+        medrat-gen -q --recipe rationales-chat --greedy --max-tokens 3 --batch $batch "$work/in" | cmp - "$work/alone"
     done
     shuf --random-source="$work/in" "$work/in" >"$work/shuffled"
-    medrat-gen -q --greedy --max-tokens 3 --batch 4 "$work/shuffled" | sort | cmp - <(sort "$work/alone")
+    medrat-gen -q --recipe rationales-chat --greedy --max-tokens 3 --batch 4 "$work/shuffled" | sort | cmp - <(sort "$work/alone")
 }
 
 @test "each kernel set gives one result" {
