@@ -100,7 +100,7 @@ static bool read_best(const json_t *state, double *best, struct status *status)
 {
     bool found;
 
-    *best = INFINITY;
+    *best = HUGE_VAL;
     return json_file_number(state, "best", -1e300, 1e300, best, &found, status);
 }
 

@@ -70,7 +70,7 @@ static bool load_checkpoint(struct trainer *t, struct status *status)
         if (status->code != STATUS_NO_INPUT)
             return false;
         t->state.step = 0; /* a new run */
-        t->state.best = INFINITY;
+        t->state.best = HUGE_VAL;
     }
     t->adamw.step = t->state.step;
     return true;
@@ -80,7 +80,7 @@ static bool open_state(struct trainer *t, struct status *status)
 {
     if (!adamw_open(&t->adamw, t->lora->n_values, status))
         return false;
-    t->adamw.weight_decay = (float)t->options->weight_decay;
+    t->adamw.weight_decay = t->options->weight_decay;
     t->state = (struct checkpoint){
         .n = t->lora->n_values,
         .values = t->lora->values,
@@ -247,16 +247,17 @@ static double epochs_passed(struct trainer *t)
 static bool update(struct trainer *t, const struct sums *sums, double began, struct status *status)
 {
     const double rate = t->options->lr * lr_schedule_factor(&t->schedule, t->state.step);
+    const float rounded = (float)rate; /* as the parameters are: 6e-8 of it */
     struct lora *lora = t->lora;
     struct train_log_step told;
     double norm;
 
     if (!isfinite(sums->nll))
         return fail_numbers(t, "the loss", status);
-    norm = gradients_clip(lora->gradients, lora->n_values, (float)t->options->clip);
+    norm = gradients_clip(lora->gradients, lora->n_values, t->options->clip);
     if (!isfinite(norm))
         return fail_numbers(t, "a gradient", status);
-    adamw_step(&t->adamw, lora->values, lora->gradients, (float)rate);
+    adamw_step(&t->adamw, lora->values, lora->gradients, (double)rounded);
     t->state.step++;
     told = (struct train_log_step){
         .step = t->state.step,

@@ -33,6 +33,7 @@ BASES = {
     "layers-pattern": ("llama-f32",),
     "patterns": ("llama-f32",),
     "head-tied": ("llama-f32",),
+    "as-trained": ("llama-f32",),
     "gguf": ("llama-f32.gguf", "llama-f16.gguf", "llama-q8_0.gguf", "llama-q4_1.gguf"),
 }
 LENGTHS = (20, 90)

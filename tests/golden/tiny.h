@@ -146,8 +146,8 @@ void tiny_write_berts(const char *dir);
 
 /* tiny_adapters.c: LoRA adapters as PEFT saves them, folders below `dir`: for mistral-*
  * `attention`, `least`, `suffixes`, `regex`, `all-linear` and `head`, and `shards`; for llama-f32
- * `old`, `layers`, `layers-pattern`, `patterns` and `head-tied`; for llama-*.gguf `gguf`. Each
- * moves the losses by tenths of a nat. */
+ * `old`, `layers`, `layers-pattern`, `patterns`, `head-tied` and `as-trained`; for llama-*.gguf
+ * `gguf`. Each moves the losses by tenths of a nat. */
 void tiny_write_adapters(const char *dir);
 /* The same for SmolLM2: smollm2-attention (with the card's rank and scale) and smollm2-all. */
 void tiny_write_smollm2_adapters(const char *dir);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "formats/peft_write.h"
+
 /* The linear layers of a decoder's layer, as bits. */
 enum {
     Q = 1,
@@ -228,12 +230,64 @@ static void write_adapter(const char *dir, const struct tiny_adapter *a)
     free(m);
 }
 
+/* As medrat-train writes one: by formats/peft_write.h, for the model llama-f32. */
+static void write_as_trained(const char *dir)
+{
+    static const struct {
+        const char *name, *path;
+        size_t in, out;
+    } linears[] = {{"v_proj", "self_attn.v_proj", 64, 64}, {"down_proj", "mlp.down_proj", 112, 64}};
+    const char *targets[] = {linears[0].name, linears[1].name};
+    struct peft_write_module modules[6];
+    float *matrices[12];
+    struct peft_write_adapter adapter = {.base_model = "tiny/llama-f32",
+                                         .rank = 4,
+                                         .alpha = 6.5,
+                                         .dropout = 0.05,
+                                         .rslora = true,
+                                         .targets = targets,
+                                         .n_targets = 2,
+                                         .modules = modules,
+                                         .n_modules = 6,
+                                         .dtype = DTYPE_F16};
+    struct tiny_model *m = memset(malloc(sizeof(*m)), 0, sizeof(*m));
+    struct status status;
+    char path[4096];
+    size_t size;
+
+    m->name = "as-trained";
+    for (int i = 0; i < 6; i++) {
+        struct peft_write_module *module = &modules[i];
+
+        module->in = linears[i % 2].in;
+        module->out = linears[i % 2].out;
+        snprintf(module->path, sizeof(module->path), "model.layers.%d.%s", i / 2,
+                 linears[i % 2].path);
+        matrices[2 * i] = (float *)(void *)tiny_tensor_bytes(
+            tiny_add(m, TINY_F32, 4, (int64_t)module->in, tiny_gain(1, (int)module->in), "%d A", i),
+            &size);
+        matrices[2 * i + 1] = (float *)(void *)tiny_tensor_bytes(
+            tiny_add(m, TINY_F32, (int64_t)module->out, 4, tiny_gain(0.5, 4), "%d B", i), &size);
+        module->a = matrices[2 * i];
+        module->b = matrices[2 * i + 1];
+    }
+    tiny_make_dir(dir, m->name, path, sizeof(path));
+    if (!peft_write(path, &adapter, &status)) {
+        fprintf(stderr, "%s\n", status.message);
+        exit(1);
+    }
+    for (int i = 0; i < 12; i++)
+        free(matrices[i]);
+    free(m);
+}
+
 void tiny_write_adapters(const char *dir)
 {
     for (int i = 0; i < N_ADAPTERS; i++) {
         if (adapters[i].shape != &smollm2)
             write_adapter(dir, &adapters[i]);
     }
+    write_as_trained(dir);
 }
 
 void tiny_write_smollm2_adapters(const char *dir)
