@@ -7,8 +7,8 @@ A row has `model`, `adapter`, `modules` (how many linear layers PEFT adapted) an
 
   tiny     `hash` of the model's files, `adapter_hash`, `tokens`, `nll` (nats a token but the first);
            by how much the adapter moves the mean loss is `moved`
-  smollm2  `row` in VAL.jsonl, `n_tokens`, `ids_hash`, `loss`, the mean (smollm2_scores.jsonl has those
-           of the base alone)
+  smollm2  `row` in VAL.jsonl, `n_tokens`, `ids_hash`, `loss`, the mean, and `nll` of template, query
+           and completion (smollm2_scores.jsonl has those of the base alone)
 """
 
 import sys
@@ -20,6 +20,7 @@ from losses import likely_and_unlikely
 from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from reference import language_model, smollm_tokenizer, token_losses
+from scores import parts
 
 BASES = {
     "attention": ("mistral-f32", "mistral-bf16"),
@@ -95,6 +96,7 @@ def smollm2(gguf, adapters, val, out):
                     "n_tokens": len(ids),
                     "ids_hash": ids_hash(ids),
                     "loss": round(sum(nll) / len(nll), 6),
+                    "nll": parts(tokenizer, row["text"].encode(), ids, nll)[2],
                 }
             )
             write_jsonl(out, rows)
