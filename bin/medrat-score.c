@@ -316,7 +316,8 @@ static bool open_all(struct status *status)
     struct buf notes = {0};
 
     if (set_truncate(status) &&
-        model_choice_make(&choice, args.model, "smollm2", NULL, &args.adapters, args.quiet, status) &&
+        model_choice_make(&choice, args.model, "smollm2", NULL, &args.adapters, args.quiet,
+                          status) &&
         check_compare(&choice, status) && check_memory(&choice, status) &&
         engine_open(&engine, choice.model.data, (enum quantize)args.quantize, "cpu", args.threads,
                     status) &&

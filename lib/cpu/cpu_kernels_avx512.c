@@ -10,7 +10,8 @@
 /* What both sets have: only linear layers differ. */
 #define COMMON                                                                                     \
     .chunk = 256, .tile_rows = TILE_AVX512_ROWS, .tile_panels = TILE_AVX512_PANELS,                \
-    .expand = tile_avx512_expand, .tile = tile_avx512_multiply, VECTOR_ROWS, .gradient = &vector_gradient
+    .expand = tile_avx512_expand, .tile = tile_avx512_multiply, VECTOR_ROWS,                       \
+    .gradient = &vector_gradient
 
 const struct cpu_kernels cpu_kernels_avx512 = {.name = "avx512", COMMON};
 const struct cpu_kernels cpu_kernels_avx512_vnni = {

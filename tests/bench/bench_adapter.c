@@ -92,8 +92,8 @@ static struct matrix *random_matrix(enum dtype dtype, size_t rows, size_t cols, 
 static float *ones(int n)
 {
     float *host = memory_zeroed((size_t)n, sizeof(*host)), *vector;
-    const struct tensor_view view = {DTYPE_F32, 1, (size_t)n, (const uint8_t *)host,
-                                     (size_t)n * sizeof(*host), NULL};
+    const struct tensor_view view = {
+        DTYPE_F32, 1, (size_t)n, (const uint8_t *)host, (size_t)n * sizeof(*host), NULL};
     struct status status;
 
     for (int i = 0; i < n; i++)

@@ -47,7 +47,8 @@ enum { TINY_MAX_DIMS = 2, TINY_MAX_TENSORS = 448 };
 struct tiny_tensor {
     char name[96];
     enum tiny_type type;
-    enum tiny_type through; /* not TINY_NONE: values are first rounded to this type (F16, BF16, K) */
+    enum tiny_type
+        through; /* not TINY_NONE: values are first rounded to this type (F16, BF16, K) */
     int n_dims;
     int64_t shape[TINY_MAX_DIMS]; /* outermost first; [1] is 1 for a vector */
     uint64_t key;
