@@ -156,7 +156,7 @@ golden:
 	$(Q)$(MAKE) --no-print-directory config=release tests
 	$(Q)tests/golden/make.sh
 
-## adapter   train the demo adapter again, with the same bytes: make adapter DATA=val.jsonl (an hour)
+## adapter   train the demo adapter again, into build/adapter: make adapter DATA=val.jsonl (an hour)
 adapter: models all
 	$(Q)mkdir -p build/adapter
 	$(Q)MEDRAT_BIN=$(BUILD)/bin examples/adapters/train '$(DATA)' build/adapter/rationales-smollm2
