@@ -10,12 +10,6 @@
 
 enum { DIM = 8, FFN_DIM = 12, VOCAB_SIZE = 5, N_LAYERS = 2 };
 
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
 /* Of a model, what adapters ask about; made once. */
 static const struct model *small_model(void)
 {

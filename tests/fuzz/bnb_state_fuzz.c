@@ -7,12 +7,6 @@
 #include "formats/safetensors.h"
 #include "fuzz.h"
 
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
 static void check(const struct bnb_state *s, const struct tensor_entry *weight)
 {
     struct status status = {0};

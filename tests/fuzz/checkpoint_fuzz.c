@@ -10,12 +10,6 @@
 
 enum { N = 4 };
 
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
 static json_t *settings(void)
 {
     static json_t *list;

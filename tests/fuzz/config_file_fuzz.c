@@ -41,12 +41,6 @@ static const struct cli_tool tool = {
     .n_options = sizeof(options) / sizeof(options[0]),
 };
 
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
 /* A value is the default (0) or in its option's range; strings end within what was kept. */
 static void check_values(void)
 {

@@ -6,12 +6,6 @@
 #include "formats/model_config.h"
 #include "fuzz.h"
 
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
 static void check(const struct model_config *c)
 {
     require(c->dim > 0 && c->n_layers > 0 && c->ffn_dim > 0 && c->vocab_size > 0);

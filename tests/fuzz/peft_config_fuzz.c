@@ -6,12 +6,6 @@
 #include "formats/peft_target.h"
 #include "fuzz.h"
 
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
 static void check_config(const struct peft_config *c)
 {
     require(c->r >= 1 && c->r <= PEFT_CONFIG_MAX_RANK);

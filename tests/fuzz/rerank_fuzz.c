@@ -5,12 +5,6 @@
 #include "fuzz.h"
 #include "rank/reranker.h"
 
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
 static void check(const struct record *record, const struct buf *members)
 {
     struct buf object = {0};

@@ -8,12 +8,6 @@
 #include "formats/safetensors_index.h"
 #include "fuzz.h"
 
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
 static size_t shard_of(const struct safetensors_index *index, const char *name)
 {
     size_t i = 0;

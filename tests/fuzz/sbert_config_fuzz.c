@@ -18,12 +18,6 @@ static const char *const names[N_FILES] = {
     "config_sentence_transformers.json",
 };
 
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
 /* Any other name is a folder that the input's modules.json made up: there is nothing in it. */
 static json_t *read_part(void *context, const char *name, struct status *status)
 {

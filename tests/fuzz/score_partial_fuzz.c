@@ -7,12 +7,6 @@
 #include "run/score_partial.h"
 #include "run/score_summary.h"
 
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
 /* No NaN, no infinity, nothing that only some parsers read. */
 static void check_summary(struct score_totals *totals)
 {

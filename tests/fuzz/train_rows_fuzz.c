@@ -11,12 +11,6 @@ enum { MAX_LENGTH = 16 };
 static const struct tokenizer *tokenizer;
 static struct recipe framed, chat;
 
-static void require(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
 static void read_recipe(struct recipe *recipe, const char *yaml)
 {
     struct status status;
