@@ -92,7 +92,7 @@ loss() { # loss [OPTION]...: mean loss of the rows
 
 @test "the loss of the first step is that of medrat-score" {
     # B is zero: the adapter changes nothing yet, and nothing is left out of it
-    jq -c 'del(.id)' "$rows" | head -n 4 >four
+    head -n 4 "$rows" | jq -c 'del(.id)' >four
     train --steps 1 --card -o first four
     medrat-score -q -m "$base" four | jq -s '(map(.score.nll) | add) / (map(.score.tokens) | add)' >wanted
     jq -e --slurpfile wanted wanted '(.loss - $wanted[0] | fabs) < 5e-3' first/metrics.jsonl
