@@ -22,6 +22,11 @@ enum { MAX_GROUP = 8, ITEMS_PER_THREAD = 4, CACHE_LINE = 64 };
 #ifndef WORD_ROWS
 #define WORD_ROWS 512
 #endif
+/* Rows that are worth an expansion of their own, so that a thread multiplies rows it made itself.
+ */
+#ifndef OWN_ROWS
+#define OWN_ROWS 128
+#endif
 enum { WORD_BYTES = 192 << 10 }; /* expanded at a time */
 /* Of the few outputs of an addition's A, so that all threads have some. */
 #ifndef ADDITION_ROWS
@@ -383,24 +388,29 @@ static void multiply_item(const struct linear_job *job, size_t item, struct ahea
                 job->device->scratch[thread]);
 }
 
-/* Layers of one x: the items of the first, then of the next. */
+/* Layers of one x: for each part of the rows the items of the first layer, then of the next. */
 struct linears_job {
     struct linear_job *layers;
-    size_t n_items; /* of all layers */
+    size_t n_parts; /* the blocks of all layers, where all have as many, else 1 */
+    size_t n_items; /* a part */
 };
 
-static size_t n_items_of(const struct linear_job *job)
+/* The items of a layer in one part. */
+static size_t n_items_of(const struct linears_job *job, const struct linear_job *layer)
 {
-    return job->n_groups * job->n_blocks;
+    return layer->n_groups * (layer->n_blocks / job->n_parts);
 }
 
 /* The layer of an item, and which of the layer's items it is. */
 static const struct linear_job *layer_of(const struct linears_job *job, size_t *item)
 {
     const struct linear_job *layer = job->layers;
+    const size_t part = *item / job->n_items;
 
-    for (; *item >= n_items_of(layer); layer++)
-        *item -= n_items_of(layer);
+    *item %= job->n_items;
+    for (; *item >= n_items_of(job, layer); layer++)
+        *item -= n_items_of(job, layer);
+    *item += part * layer->n_groups;
     return layer;
 }
 
@@ -410,7 +420,7 @@ static struct ahead item_bytes(const struct linears_job *job, size_t item)
     const struct linear_job *layer;
     size_t first, end;
 
-    if (item >= job->n_items)
+    if (item >= job->n_items * job->n_parts)
         return (struct ahead){0};
     layer = layer_of(job, &item);
     first = first_panel(layer, item % layer->n_groups);
@@ -418,13 +428,11 @@ static struct ahead item_bytes(const struct linears_job *job, size_t item)
     return chunk_bytes(layer, first, least(first + layer->together, end), 0);
 }
 
-/* The threads take items in turn: a thread's next one is most likely as many behind as there are
- * threads. */
+/* A thread takes the items of its share in order. */
 static void linears_item(void *context, size_t item, int thread)
 {
     const struct linears_job *job = context;
-    const size_t n_threads = (size_t)thread_pool_size(job->layers->device->pool);
-    const struct ahead after = item_bytes(job, item + n_threads);
+    const struct ahead after = item_bytes(job, item + 1);
     const struct linear_job *layer = layer_of(job, &item);
 
     multiply_item(layer, item, after, thread);
@@ -432,11 +440,15 @@ static void linears_item(void *context, size_t item, int thread)
 
 static void run(struct device *d, struct linear_job *layers, size_t n)
 {
-    struct linears_job job = {layers, 0};
+    struct linears_job job = {layers, layers->n_blocks, 0};
 
+    for (size_t i = 1; i < n; i++) {
+        if (layers[i].n_blocks != layers->n_blocks)
+            job.n_parts = 1;
+    }
     for (size_t i = 0; i < n; i++)
-        job.n_items += n_items_of(&layers[i]);
-    thread_pool_for(d->pool, job.n_items, linears_item, &job);
+        job.n_items += n_items_of(&job, &layers[i]);
+    thread_pool_for(d->pool, job.n_items * job.n_parts, linears_item, &job);
 }
 
 /* The layer of `matrix`, and how it is cut into items; what is common to all of an x is set. */
@@ -458,7 +470,7 @@ static void cut(struct linear_job *job, const struct matrix *matrix, size_t rows
         job->n_groups = n_threads * ITEMS_PER_THREAD;
     if (job->n_groups > job->n_steps)
         job->n_groups = job->n_steps;
-    job->n_blocks = ceil_div(job->n, rows);
+    job->n_blocks = larger(ceil_div(job->n, rows), least(n_threads, job->n / OWN_ROWS));
 }
 
 /* ---- additions ---------------------------------------------------------------------------- */

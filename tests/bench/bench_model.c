@@ -10,6 +10,7 @@
  * ones a sequence; only steps without prompt rows count. embed: the lines of the file TEXTS.
  * shared_head: prompts of 500 common tokens and 20 of their own, each up to its first token, beside
  * the same when none takes over what another has computed. first_token: from opening the model on.
+ * threads: score of one text on all threads beside one, in turn; the median of the ratios.
  * The second form is for large models alone: score of one text, decode of 1 and 16 sequences with
  * 16 new tokens, twice each; then the most memory that the process had. cpu_tokens_per_s is by the
  * processor time of all threads, which other programs change less.
@@ -26,7 +27,7 @@
 #include "tests/bench/probe.h"
 
 enum { SCORE_TOKENS = 512, PROMPT = 128 };
-enum { HEAD_RECORDS = 32, HEAD = 500, OWN = 20, SHORT_PROMPT = 12, MAX_TEXTS = 4096 };
+enum { HEAD_RECORDS = 32, HEAD = 500, OWN = 20, SHORT_PROMPT = 12, MAX_TEXTS = 4096, PAIRS = 32 };
 
 static struct bench {
     const struct backend *backend;
@@ -235,7 +236,6 @@ static void bench_decode(const struct model *model, int sequences)
     scheduler_close(scheduler);
 }
 
-/* The lines of `all`, which they point into; returns how many. */
 /* Seconds until HEAD_RECORDS prompts of one head and ends of their own have each a first token. */
 static double pass_heads(const struct model *model, bool alone)
 {
@@ -268,6 +268,63 @@ static void bench_shared_head(const struct model *model)
     fflush(stdout);
 }
 
+/* One text, submitted and scored. */
+static double score_once(struct scheduler *scheduler, int seed, int vocab_size)
+{
+    int32_t ids[SCORE_TOKENS];
+    struct status status;
+    double start;
+
+    fill_ids(ids, SCORE_TOKENS, seed, vocab_size);
+    submit(scheduler, ids, SCORE_TOKENS, 0);
+    start = now();
+    while (scheduler_busy(scheduler))
+        need(scheduler_step(scheduler, &status), &status);
+    start = now() - start;
+    drain(scheduler);
+    return start;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static void bench_threads(const char *path)
+{
+    const struct device_options options = {.n_threads = 1};
+    struct status status;
+    struct device *one = bench.backend->open(&options, &status);
+    struct model *models[2];
+    struct scheduler *schedulers[2];
+    double ratios[PAIRS];
+
+    need(one, &status);
+    for (int i = 0; i < 2; i++) {
+        models[i] = model_open(path, bench.backend, i == 0 ? one : bench.device, &status);
+        need(models[i], &status);
+        schedulers[i] = open_scheduler(models[i], 1, false);
+        score_once(schedulers[i], 0, models[i]->config.vocab_size);
+    }
+    for (int i = 0; i < PAIRS; i++) {
+        const double alone = score_once(schedulers[0], i, models[0]->config.vocab_size);
+
+        ratios[i] = alone / score_once(schedulers[1], i, models[1]->config.vocab_size);
+    }
+    qsort(ratios, PAIRS, sizeof(*ratios), compare_doubles);
+    printf("{\"bench\":\"threads\",\"device\":\"%s\",\"ratio\":%.3f,\"quartiles\":[%.3f,%.3f]}\n",
+           bench.backend->describe(bench.device), ratios[PAIRS / 2], ratios[PAIRS / 4],
+           ratios[PAIRS - 1 - PAIRS / 4]);
+    fflush(stdout);
+    for (int i = 0; i < 2; i++) {
+        scheduler_close(schedulers[i]);
+        model_close(models[i]);
+    }
+    bench.backend->close(one);
+}
+
 /* From a path to the first token behind a short prompt, with files in the page cache. */
 static void bench_first_token(const char *path)
 {
@@ -294,6 +351,7 @@ static void bench_first_token(const char *path)
     fflush(stdout);
 }
 
+/* The lines of `all`, which they point into; returns how many. */
 static int split_lines(struct text all, struct text *lines)
 {
     int n = 0;
@@ -358,6 +416,8 @@ static void bench_all(const char *const *argv)
     bench_decode(model, 32);
     bench_shared_head(model);
     model_close(model);
+    if (bench.threads > 1)
+        bench_threads(argv[1]);
     bench_first_token(argv[1]);
     bench_embed(argv[2], argv[3]);
 }

@@ -26,7 +26,6 @@ jq -rn --slurpfile figures "$1" --slurpfile ratios "$2" --argjson threads "$3" '
         | if $others != [] then .[3] += " (\($others | join(", ")))" else . end;
     def ratio(name; lines; floor): [$ratios[] | select(lines)] as $lines
         | row(name; floor; ($lines | map(.ratio) | min); times);
-    def one(n): first($figures[] | select(.bench == "score" and .threads == n)).tokens_per_s;
 
     ["floor", "at least", "measured", ""],
     share("scoring with all logits"; .bench == "score"; 0.65),
@@ -55,6 +54,6 @@ jq -rn --slurpfile figures "$1" --slurpfile ratios "$2" --argjson threads "$3" '
      + if $cost then ["\($cost * 1000 | round / 10) %", if $cost <= $most then "holds" else "above" end]
        else ["-", "not measured"] end),
     if $threads == 2
-    then row("scoring, 2 threads beside 1"; 1.8; if one(1) and one(2) then one(2) / one(1) else null end; times)
+    then row("scoring, 2 threads beside 1"; 1.8; figure(.bench == "threads").ratio; times)
     else empty end
     | @tsv' | awk -F '\t' '{ printf "%-50s %12s %12s  %s\n", $1, $2, $3, $4 }'
