@@ -414,6 +414,7 @@ static void bench_all(const char *const *argv)
     bench_decode(model, 1);
     bench_decode(model, 8);
     bench_decode(model, 32);
+    bench_decode(model, 64);
     bench_shared_head(model);
     model_close(model);
     if (bench.threads > 1)
