@@ -36,11 +36,11 @@ peak_of() {
     "$@" 2>/dev/null &
     peak=0
     while kill -0 $! 2>/dev/null; do
-        now=$(awk '$1 == "VmHWM:" { print $2 * 1024 }' "/proc/$!/status" 2>/dev/null || true)
+        now=$(awk '$1 == "VmHWM:" { print $2 }' "/proc/$!/status" 2>/dev/null || true)
         [ "${now:-0}" -le "$peak" ] || peak=$now
         sleep 0.2
     done
-    echo "{\"peak_memory\":$peak}"
+    echo "{\"peak_memory\":$((peak * 1024))}"
 }
 
 theirs() { # theirs FOLDER NAME
