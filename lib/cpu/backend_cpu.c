@@ -77,6 +77,7 @@ static void cpu_close(struct device *d)
     free(d->items);
     free(d->pairs.memory);
     free(d->pair_scales.memory);
+    free(d->pair_sums.memory);
     free(d->products.memory);
     free(d->jobs.memory);
     free(d->additions.memory);
@@ -199,7 +200,7 @@ static float *cpu_alloc(struct device *d, size_t n, struct status *status)
 
 static void cpu_free(struct device *d, float *floats)
 {
-    (void)d;
+    cpu_later_run(d);
     free(floats);
 }
 
@@ -233,21 +234,23 @@ static float *cpu_upload_vector(struct device *d, const struct tensor_view *view
 
 static const float *cpu_host_view(struct device *d, const float *x, size_t n)
 {
-    (void)d;
     (void)n;
+    cpu_later_run(d);
     return x;
 }
 
 static void cpu_to_host(struct device *d, float *host, const float *x, size_t n)
 {
-    (void)d;
+    cpu_later_run(d);
     memcpy(host, x, n * sizeof(*host));
 }
 
 static bool cpu_finish(struct device *d, struct status *status)
 {
-    const struct status error = d->error;
+    struct status error;
 
+    cpu_later_run(d);
+    error = d->error;
     if (error.code == STATUS_OK)
         return true;
     d->error = (struct status){0};

@@ -215,7 +215,7 @@ void cpu_attention(struct device *d, float *out, const float *q, const struct kv
         d->items[i] = n_items;
         n_items += n_items_of(&job, &batch->segments[i]);
     }
-    thread_pool_for(d->pool, n_items, attention_item, &job);
+    cpu_loop(d, n_items, attention_item, &job);
 }
 
 struct append_job {
@@ -269,6 +269,5 @@ void cpu_kv_append(struct device *d, struct kv_cache *kv, int layer, const float
         assert(s->position + s->n_rows <= kv->slots[s->slot].n_tokens);
         (void)s; /* without assertions */
     }
-    thread_pool_for(d->pool, ((size_t)batch->n_rows + APPEND_ROWS - 1) / APPEND_ROWS, append_item,
-                    &job);
+    cpu_loop(d, ((size_t)batch->n_rows + APPEND_ROWS - 1) / APPEND_ROWS, append_item, &job);
 }

@@ -133,7 +133,11 @@ static void multiply_keys(const struct attention_item *item, int row, int n,
     const struct cpu_words *words = job->device->kernels->words;
     const size_t pairs = job->padded / 2, groups = word_groups(job->dim);
     const struct word_rows q = {(const int32_t *)item->q + (size_t)row * pairs,
-                                spare_of(item).q_scales + row, pairs, ATTENTION_ROWS};
+                                spare_of(item).q_scales + row,
+                                pairs,
+                                ATTENTION_ROWS,
+                                NULL,
+                                0};
     const int width = words->tile_panels * PANEL_ROWS, end = item->seen[row + n - 1].end;
 
     for (int t = item->seen[row].first / width * width; t < end; t += width) {
@@ -182,8 +186,8 @@ static void add_values(const struct attention_item *item, int row, int n, const 
     const size_t padded = item->job->padded, panel = PANEL_ROWS * KV_BLOCK_TOKENS / 2;
     const size_t width = (size_t)words->tile_panels * PANEL_ROWS;
     const int first = item->seen[row].first / 2, end = item->seen[row + n - 1].end;
-    const struct word_rows weights = {spare.weights + first, spare.weight_scales,
-                                      KV_BLOCK_TOKENS / 2, 0};
+    const struct word_rows weights = {
+        spare.weights + first, spare.weight_scales, KV_BLOCK_TOKENS / 2, 0, NULL, 0};
 
     values += first * PANEL_ROWS;
     for (size_t c = 0; c < padded; c += width) {

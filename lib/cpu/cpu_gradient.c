@@ -100,9 +100,9 @@ static size_t reserve_size(int n_threads, int n, int widest, int rank)
 /* Floats an item should have, so that taking it costs little beside doing it. */
 enum { ITEM_FLOATS = 8192 };
 
-struct rows_job {
+struct gradient_job {
     const struct cpu_kernels *kernels;
-    void (*run)(const struct rows_job *job, size_t first, size_t end);
+    void (*run)(const struct gradient_job *job, size_t first, size_t end);
     size_t n, rows_an_item, dim;
     float *dx, *up; /* gate and up; logits */
     const float *dy, *x, *weight;
@@ -113,7 +113,7 @@ struct rows_job {
 
 static void rows_item(void *context, size_t item, int thread)
 {
-    const struct rows_job *job = context;
+    const struct gradient_job *job = context;
     const size_t first = item * job->rows_an_item;
 
     (void)thread;
@@ -121,15 +121,15 @@ static void rows_item(void *context, size_t item, int thread)
 }
 
 /* run(job, first, end) for parts of [0, n), rows of job->dim floats. */
-static void for_rows(struct device *d, struct rows_job *job, size_t n)
+static void for_rows(struct device *d, struct gradient_job *job, size_t n)
 {
     job->kernels = d->kernels;
     job->n = n;
     job->rows_an_item = job->dim < ITEM_FLOATS ? ITEM_FLOATS / job->dim : 1;
-    thread_pool_for(d->pool, (n + job->rows_an_item - 1) / job->rows_an_item, rows_item, job);
+    cpu_loop(d, (n + job->rows_an_item - 1) / job->rows_an_item, rows_item, job);
 }
 
-static void run_rmsnorm(const struct rows_job *job, size_t first, size_t end)
+static void run_rmsnorm(const struct gradient_job *job, size_t first, size_t end)
 {
     for (size_t at = first * job->dim; at < end * job->dim; at += job->dim)
         job->kernels->gradient->rmsnorm(job->dx + at, job->dy + at, job->x + at, job->weight,
@@ -139,18 +139,18 @@ static void run_rmsnorm(const struct rows_job *job, size_t first, size_t end)
 static void rmsnorm(struct device *d, float *dx, const float *dy, const float *x,
                     const float *weight, int n, int dim, float eps)
 {
-    struct rows_job job = {.run = run_rmsnorm,
-                           .dim = (size_t)dim,
-                           .dx = dx,
-                           .dy = dy,
-                           .x = x,
-                           .weight = weight,
-                           .eps = eps};
+    struct gradient_job job = {.run = run_rmsnorm,
+                               .dim = (size_t)dim,
+                               .dx = dx,
+                               .dy = dy,
+                               .x = x,
+                               .weight = weight,
+                               .eps = eps};
 
     for_rows(d, &job, (size_t)n);
 }
 
-static void run_silu_mul(const struct rows_job *job, size_t first, size_t end)
+static void run_silu_mul(const struct gradient_job *job, size_t first, size_t end)
 {
     job->kernels->gradient->silu_mul(job->dx + first, job->up + first, job->dy + first,
                                      end - first);
@@ -158,12 +158,12 @@ static void run_silu_mul(const struct rows_job *job, size_t first, size_t end)
 
 static void silu_mul(struct device *d, float *gate, float *up, const float *dy, size_t count)
 {
-    struct rows_job job = {.run = run_silu_mul, .dim = 1, .dx = gate, .up = up, .dy = dy};
+    struct gradient_job job = {.run = run_silu_mul, .dim = 1, .dx = gate, .up = up, .dy = dy};
 
     for_rows(d, &job, count);
 }
 
-static void run_cross_entropy(const struct rows_job *job, size_t first, size_t end)
+static void run_cross_entropy(const struct gradient_job *job, size_t first, size_t end)
 {
     for (size_t i = first; i < end; i++) {
         float *row = job->dx + i * job->dim, *target = row + job->targets[i];
@@ -180,12 +180,12 @@ static void run_cross_entropy(const struct rows_job *job, size_t first, size_t e
 static void cross_entropy(struct device *d, double *nll, float *logits, const int32_t *targets,
                           int n, int dim, float weight)
 {
-    struct rows_job job = {.run = run_cross_entropy,
-                           .dim = (size_t)dim,
-                           .dx = logits,
-                           .targets = targets,
-                           .nll = nll,
-                           .nll_weight = weight};
+    struct gradient_job job = {.run = run_cross_entropy,
+                               .dim = (size_t)dim,
+                               .dx = logits,
+                               .targets = targets,
+                               .nll = nll,
+                               .nll_weight = weight};
 
     for_rows(d, &job, (size_t)n);
 }
@@ -195,7 +195,7 @@ static void scatter_rows(struct device *d, float *y, int n_y, const float *x, co
 {
     const size_t size = (size_t)dim * sizeof(*y);
 
-    (void)d;
+    cpu_later_run(d);
     memset(y, 0, (size_t)n_y * size);
     for (int i = 0; i < n; i++)
         memcpy(y + (size_t)rows[i] * (size_t)dim, x + (size_t)i * (size_t)dim, size);

@@ -194,8 +194,8 @@ void cpu_train_attention(struct device *d, float *out, float *lse, const float *
     job.q = q;
     job.k = k;
     job.v = v;
-    thread_pool_for(d->pool, (size_t)batch->n_sequences * job.most_groups * (size_t)shape->n_heads,
-                    forward_item, &job);
+    cpu_loop(d, (size_t)batch->n_sequences * job.most_groups * (size_t)shape->n_heads, forward_item,
+             &job);
 }
 
 /* ---- backward ------------------------------------------------------------------------------ */
@@ -308,6 +308,5 @@ void cpu_train_attention_backward(struct device *d, float *dq, float *dk, float 
     job.q = q;
     job.k = k;
     job.v = v;
-    thread_pool_for(d->pool, (size_t)batch->n_sequences * (size_t)shape->n_kv_heads, backward_item,
-                    &job);
+    cpu_loop(d, (size_t)batch->n_sequences * (size_t)shape->n_kv_heads, backward_item, &job);
 }

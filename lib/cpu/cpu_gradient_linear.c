@@ -110,5 +110,5 @@ void cpu_gradient_linear(struct device *d, float *dx, const float *dy, const str
     job.n_blocks = (job.n + BLOCK_ROWS - 1) / BLOCK_ROWS;
     if (job.n_steps * job.n_blocks < wanted) /* so that all threads have some */
         job.n_blocks = gradient_least((wanted + job.n_steps - 1) / job.n_steps, job.n);
-    thread_pool_for(d->pool, job.n_steps * job.n_blocks, linear_item, &job);
+    cpu_loop(d, job.n_steps * job.n_blocks, linear_item, &job);
 }

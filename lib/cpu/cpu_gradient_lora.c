@@ -157,9 +157,8 @@ void cpu_lora(struct device *d, float *y, float *u, const float *x, const struct
         return;
     job.n_first = ceil_div(job.rank, PANEL_ROWS);
     job.second = job.first + gradient_padded(job.rank) * job.in;
-    thread_pool_for(d->pool, job.n_first + (y ? ceil_div(job.out, PANEL_ROWS) : 0), pack_forward,
-                    &job);
-    thread_pool_for(d->pool, ceil_div(job.n, ROWS), forward_item, &job);
+    cpu_loop(d, job.n_first + (y ? ceil_div(job.out, PANEL_ROWS) : 0), pack_forward, &job);
+    cpu_loop(d, ceil_div(job.n, ROWS), forward_item, &job);
 }
 
 /* ---- backward ------------------------------------------------------------------------------ */
@@ -319,9 +318,8 @@ void cpu_lora_backward(struct device *d, float *dx, const float *dy, const float
     job.du_columns = job.u_columns + job.rank * job.stride;
     job.n_first = ceil_div(job.rank, PANEL_ROWS);
     job.second = job.first + gradient_padded(job.rank) * job.out;
-    thread_pool_for(d->pool, job.n_first + (dx ? ceil_div(job.in, PANEL_ROWS) : 0), pack_backward,
-                    &job);
-    thread_pool_for(d->pool, ceil_div(job.n, ROWS), backward_item, &job);
+    cpu_loop(d, job.n_first + (dx ? ceil_div(job.in, PANEL_ROWS) : 0), pack_backward, &job);
+    cpu_loop(d, ceil_div(job.n, ROWS), backward_item, &job);
     job.n_a = ceil_div(job.in, COLUMNS);
-    thread_pool_for(d->pool, job.n_a + ceil_div(job.out, OUTPUTS), gradient_item, &job);
+    cpu_loop(d, job.n_a + ceil_div(job.out, OUTPUTS), gradient_item, &job);
 }

@@ -216,7 +216,10 @@ static void run_word_tile(const struct linear_job *job, const struct part *part,
     const size_t i = panel - part->panel;
     const struct word_rows x = {all->pairs + row * all->stride + part->k / 2,
                                 all->scales + part->k / WORD_GROUP * all->scale_stride + row,
-                                all->stride, all->scale_stride};
+                                all->stride,
+                                all->scale_stride,
+                                NULL,
+                                0};
     const size_t n_groups = word_groups(part->n_k);
     size_t n_lines = ceil_div(n_ahead, n_groups) * n_groups;
     const uint8_t *at = take_lines(ahead, &n_lines);
@@ -375,8 +378,7 @@ static void multiply_item(const struct linear_job *job, size_t item, struct ahea
     const size_t n_rows = share(job->n, job->n_blocks, block + 1) - row;
     const size_t first = first_panel(job, group), end = first_panel(job, group + 1);
 
-    if (kernels->words && job->n <= (size_t)kernels->words->few_rows &&
-        dtype_block_elements(job->matrix->dtype) > 1)
+    if (kernels->words && job->x_words.sums && dtype_block_elements(job->matrix->dtype) > 1)
         kernels->words->few(job->y, &job->x_words, (int)job->n, job->matrix, first, end);
     else if (!kernels->words && job->n <= (size_t)kernels->few_rows &&
              job->matrix->dtype != DTYPE_F32 && job->matrix->dtype != DTYPE_NF4 &&
@@ -448,7 +450,7 @@ static void run(struct device *d, struct linear_job *layers, size_t n)
     }
     for (size_t i = 0; i < n; i++)
         job.n_items += n_items_of(&job, &layers[i]);
-    thread_pool_for(d->pool, job.n_items * job.n_parts, linears_item, &job);
+    cpu_loop(d, job.n_items * job.n_parts, linears_item, &job);
 }
 
 /* The layer of `matrix`, and how it is cut into items; what is common to all of an x is set. */
@@ -488,6 +490,8 @@ static struct linear_job product_of(const struct linear_job *common,
     if (job.device->kernels->words) {
         job.x_words.pairs += row * job.x_words.stride;
         job.x_words.scales += row;
+        if (job.x_words.sums)
+            job.x_words.sums += row * job.x_words.sum_stride;
     }
     job.n = (size_t)from->n_rows;
     job.is_scaled = true;

@@ -6,15 +6,8 @@
 #include "cpu/cpu_codes.h"
 #include "cpu/cpu_device.h"
 
-/* Floats below which a loop of the threads costs more than it saves. */
-enum { ALONE_FLOATS = 8192 };
-
 struct words_job {
     const struct device *device;
-    const float *x;
-    int32_t *pairs;
-    float *scales;
-    size_t cols, n, rows_an_item;
     struct matrix *matrix;
 };
 
@@ -27,32 +20,60 @@ static size_t pairs_of(size_t cols)
     return (lines + (lines % 2 == 0)) * 16;
 }
 
-static void round_item(void *context, size_t item, int thread)
+/* Of a row. */
+static size_t sums_of(size_t cols)
 {
-    const struct words_job *job = context;
-    const size_t first = item * job->rows_an_item, left = job->n - first;
-    const size_t end = first + (left < job->rows_an_item ? left : job->rows_an_item);
+    return (cols + 31) / 32;
+}
 
-    (void)thread;
-    for (size_t i = first; i < end; i++)
-        job->device->kernels->words->round(job->pairs + i * pairs_of(job->cols), job->scales + i,
-                                           job->n, job->x + i * job->cols, job->cols);
+static int32_t sum_of_8_pairs(const int32_t *pairs)
+{
+    int32_t sum = 0;
+
+    for (int i = 0; i < 8; i++)
+        sum += (int16_t)pairs[i] + (pairs[i] >> 16);
+    return sum;
+}
+
+static void add_up(struct column_sums *sums, const int32_t *pairs, size_t cols)
+{
+    for (size_t k = 0; k < cols; k += 32, sums++, pairs += 16) {
+        sums->first = sum_of_8_pairs(pairs);
+        sums->second = cols - k > 16 ? sum_of_8_pairs(pairs + 8) : 0;
+        sums->all = sums->first + sums->second;
+    }
+}
+
+static void run_round(const struct rows_job *job, size_t first, size_t end)
+{
+    for (size_t i = first; i < end; i++) {
+        int32_t *pairs = job->pairs + i * pairs_of(job->dim);
+
+        job->device->kernels->words->round(pairs, job->pair_scales + i, job->n,
+                                           job->x + i * job->dim, job->dim);
+        if (job->pair_sums)
+            add_up(job->pair_sums + i * sums_of(job->dim), pairs, job->dim);
+    }
 }
 
 bool cpu_words_round(struct device *d, const float *x, size_t n, size_t cols,
                      struct word_rows *rows)
 {
     const size_t stride = pairs_of(cols), groups = word_groups(cols);
-    struct words_job job = {.device = d, .x = x, .cols = cols, .n = n, .rows_an_item = n};
+    struct rows_job job = {.run = run_round, .n = n, .floats = cols, .x = x, .dim = cols};
 
     job.pairs = cpu_device_scratch(d, &d->pairs, n, stride * sizeof(*job.pairs));
-    job.scales = cpu_device_scratch(d, &d->pair_scales, n, groups * sizeof(*job.scales));
-    if (!job.pairs || !job.scales)
+    job.pair_scales = cpu_device_scratch(d, &d->pair_scales, n, groups * sizeof(*job.pair_scales));
+    if (!job.pairs || !job.pair_scales)
         return false;
-    if (n * cols > ALONE_FLOATS)
-        job.rows_an_item = ALONE_FLOATS / 2 / cols + 1;
-    thread_pool_for(d->pool, n / job.rows_an_item + (n % job.rows_an_item > 0), round_item, &job);
-    *rows = (struct word_rows){job.pairs, job.scales, stride, n};
+    if (n <= (size_t)d->kernels->words->few_rows) {
+        job.pair_sums =
+            cpu_device_scratch(d, &d->pair_sums, n * sums_of(cols), sizeof(*job.pair_sums));
+        if (!job.pair_sums)
+            return false;
+    }
+    cpu_later_add(d, &job);
+    *rows = (struct word_rows){job.pairs, job.pair_scales, stride, n, job.pair_sums, sums_of(cols)};
     return true;
 }
 
@@ -109,7 +130,7 @@ bool cpu_words_keep(struct device *d, struct matrix *matrix, struct status *stat
     matrix->pairs = aligned_alloc(64, size);
     if (!matrix->pairs)
         return status_fail(status, STATUS_MEMORY, "cannot have %zu bytes", size);
-    thread_pool_for(d->pool, matrix->n_panels, keep_item, &job);
+    cpu_loop(d, matrix->n_panels, keep_item, &job);
     free(matrix->data);
     matrix->data = NULL;
     return true;
@@ -126,6 +147,6 @@ bool cpu_words_measure(struct device *d, struct matrix *matrix, struct status *s
         matrix->scales = malloc(n * sizeof(*matrix->scales));
     if (!matrix->scales && !matrix->exponents)
         return status_fail(status, STATUS_MEMORY, "cannot have %zu bytes", n * sizeof(float));
-    thread_pool_for(d->pool, matrix->n_panels, measure_item, &job);
+    cpu_loop(d, matrix->n_panels, measure_item, &job);
     return true;
 }

@@ -5,45 +5,6 @@
 
 #include "cpu/cpu_device.h"
 
-/* Floats an item should have, so that taking it costs little beside doing it. */
-enum { ITEM_FLOATS = 8192 };
-
-typedef void rope_kernel(float *x, const float *cosine, const float *sine, size_t half);
-
-struct rows_job {
-    const struct device *device;
-    void (*run)(const struct rows_job *job, size_t first, size_t end);
-    size_t n, rows_an_item;
-
-    float *y;
-    double *sums;
-    const float *x, *weight, *bias;
-    const int32_t *ids;
-    const struct matrix *matrix;
-    size_t dim;
-    float eps;
-    int n_heads;
-    rope_kernel *rope;
-};
-
-static void rows_item(void *context, size_t item, int thread)
-{
-    const struct rows_job *job = context;
-    const size_t first = item * job->rows_an_item, left = job->n - first;
-
-    (void)thread;
-    job->run(job, first, first + (left < job->rows_an_item ? left : job->rows_an_item));
-}
-
-/* run(job, first, end) for parts of [0, n), rows of `floats` floats. */
-static void for_rows(struct device *d, struct rows_job *job, size_t n, size_t floats)
-{
-    job->device = d;
-    job->n = n;
-    job->rows_an_item = floats < ITEM_FLOATS ? ITEM_FLOATS / floats : 1;
-    thread_pool_for(d->pool, n / job->rows_an_item + (n % job->rows_an_item > 0), rows_item, job);
-}
-
 static void run_embed(const struct rows_job *job, size_t first, size_t end)
 {
     const struct matrix *m = job->matrix;
@@ -54,7 +15,12 @@ static void run_embed(const struct rows_job *job, size_t first, size_t end)
 
 void cpu_embed(struct device *d, float *y, const struct matrix *matrix, const int32_t *ids, int n)
 {
-    struct rows_job job = {.run = run_embed, .y = y, .matrix = matrix, .ids = ids};
+    struct rows_job job = {.run = run_embed,
+                           .n = n > 0 ? (size_t)n : 0,
+                           .floats = matrix->cols,
+                           .y = y,
+                           .matrix = matrix,
+                           .ids = ids};
 
     if (matrix->pairs) {
         cpu_device_fail(d, STATUS_INTERNAL, "an embedding was loaded as a linear layer");
@@ -66,7 +32,7 @@ void cpu_embed(struct device *d, float *y, const struct matrix *matrix, const in
             return;
         }
     }
-    for_rows(d, &job, (size_t)n, matrix->cols);
+    cpu_rows_run(d, &job);
 }
 
 static void run_rmsnorm(const struct rows_job *job, size_t first, size_t end)
@@ -78,10 +44,16 @@ static void run_rmsnorm(const struct rows_job *job, size_t first, size_t end)
 void cpu_rmsnorm(struct device *d, float *y, const float *x, const float *weight, int n, int dim,
                  float eps)
 {
-    struct rows_job job = {
-        .run = run_rmsnorm, .y = y, .x = x, .weight = weight, .dim = (size_t)dim, .eps = eps};
+    const struct rows_job job = {.run = run_rmsnorm,
+                                 .n = (size_t)n,
+                                 .floats = (size_t)dim,
+                                 .y = y,
+                                 .x = x,
+                                 .weight = weight,
+                                 .dim = (size_t)dim,
+                                 .eps = eps};
 
-    for_rows(d, &job, (size_t)n, (size_t)dim);
+    cpu_later_add(d, &job);
 }
 
 static void run_layernorm(const struct rows_job *job, size_t first, size_t end)
@@ -94,15 +66,26 @@ static void run_layernorm(const struct rows_job *job, size_t first, size_t end)
 void cpu_layernorm(struct device *d, float *y, const float *x, const float *weight,
                    const float *bias, int n, int dim, float eps)
 {
-    struct rows_job job = {.run = run_layernorm,
-                           .y = y,
-                           .x = x,
-                           .weight = weight,
-                           .bias = bias,
-                           .dim = (size_t)dim,
-                           .eps = eps};
+    const struct rows_job job = {.run = run_layernorm,
+                                 .n = (size_t)n,
+                                 .floats = (size_t)dim,
+                                 .y = y,
+                                 .x = x,
+                                 .weight = weight,
+                                 .bias = bias,
+                                 .dim = (size_t)dim,
+                                 .eps = eps};
 
-    for_rows(d, &job, (size_t)n, (size_t)dim);
+    cpu_later_add(d, &job);
+}
+
+static void add_elements(struct device *d, void (*run)(const struct rows_job *, size_t, size_t),
+                         float *y, const float *x, const float *x2, size_t count)
+{
+    const struct rows_job job = {
+        .run = run, .n = count, .of_elements = true, .floats = 1, .y = y, .x = x, .x2 = x2};
+
+    cpu_later_add(d, &job);
 }
 
 static void run_add(const struct rows_job *job, size_t first, size_t end)
@@ -112,22 +95,17 @@ static void run_add(const struct rows_job *job, size_t first, size_t end)
 
 void cpu_add(struct device *d, float *y, const float *x, size_t count)
 {
-    struct rows_job job = {.run = run_add, .y = y, .x = x};
-
-    for_rows(d, &job, count, 1);
+    add_elements(d, run_add, y, x, NULL, count);
 }
 
 static void run_silu_mul(const struct rows_job *job, size_t first, size_t end)
 {
-    job->device->kernels->silu_mul(job->y + first, job->x + first, job->weight + first,
-                                   end - first);
+    job->device->kernels->silu_mul(job->y + first, job->x + first, job->x2 + first, end - first);
 }
 
 void cpu_silu_mul(struct device *d, float *y, const float *gate, const float *up, size_t count)
 {
-    struct rows_job job = {.run = run_silu_mul, .y = y, .x = gate, .weight = up};
-
-    for_rows(d, &job, count, 1);
+    add_elements(d, run_silu_mul, y, gate, up, count);
 }
 
 static void run_gelu(const struct rows_job *job, size_t first, size_t end)
@@ -137,9 +115,7 @@ static void run_gelu(const struct rows_job *job, size_t first, size_t end)
 
 void cpu_gelu(struct device *d, float *y, size_t count)
 {
-    struct rows_job job = {.run = run_gelu, .y = y};
-
-    for_rows(d, &job, count, 1);
+    add_elements(d, run_gelu, y, NULL, NULL, count);
 }
 
 /* y / 2 * (1 + tanh(u)) = y * sigmoid(2u), 2u = y * t with t = 2 sqrt(2 / pi) (1 + 0.044715 y^2):
@@ -165,9 +141,7 @@ static void run_gelu_tanh(const struct rows_job *job, size_t first, size_t end)
 
 void cpu_gelu_tanh(struct device *d, float *y, size_t count)
 {
-    struct rows_job job = {.run = run_gelu_tanh, .y = y};
-
-    for_rows(d, &job, count, 1);
+    add_elements(d, run_gelu_tanh, y, NULL, NULL, count);
 }
 
 static void run_relu(const struct rows_job *job, size_t first, size_t end)
@@ -178,9 +152,7 @@ static void run_relu(const struct rows_job *job, size_t first, size_t end)
 
 void cpu_relu(struct device *d, float *y, size_t count)
 {
-    struct rows_job job = {.run = run_relu, .y = y};
-
-    for_rows(d, &job, count, 1);
+    add_elements(d, run_relu, y, NULL, NULL, count);
 }
 
 /* One row a text asks for it: libm is fast enough. */
@@ -192,9 +164,7 @@ static void run_tanh(const struct rows_job *job, size_t first, size_t end)
 
 void cpu_tanh(struct device *d, float *y, size_t count)
 {
-    struct rows_job job = {.run = run_tanh, .y = y};
-
-    for_rows(d, &job, count, 1);
+    add_elements(d, run_tanh, y, NULL, NULL, count);
 }
 
 static float *grow_floats(float *old, size_t n)
@@ -253,15 +223,17 @@ static void fill_angles(struct cpu_angles *a)
 }
 
 /* The angles of these positions; every layer of a step asks for the same. */
-static bool prepare_angles(struct cpu_angles *a, const int32_t *positions, int n,
-                           const float *inv_freq, int half)
+static bool prepare_angles(struct device *d, const int32_t *positions, int n, const float *inv_freq,
+                           int half)
 {
+    struct cpu_angles *a = &d->angles;
     const size_t size = (size_t)n * sizeof(*positions);
     const size_t freq_size = (size_t)half * sizeof(*inv_freq);
 
     if (a->n == n && a->half == half && memcmp(a->positions, positions, size) == 0 &&
         memcmp(a->inv_freq, inv_freq, freq_size) == 0)
         return true;
+    cpu_later_run(d); /* by the angles it was put off with */
     a->n = 0;
     if (!reserve_angles(a, (size_t)n, (size_t)half, (size_t)n * (size_t)half))
         return false;
@@ -288,16 +260,21 @@ static void run_rope(const struct rows_job *job, size_t first, size_t end)
 static void rotate(struct device *d, float *x, const int32_t *positions, int n, int n_heads,
                    int head_dim, const float *inv_freq, rope_kernel *rope)
 {
-    struct rows_job job = {
-        .run = run_rope, .y = x, .dim = (size_t)head_dim, .n_heads = n_heads, .rope = rope};
+    const struct rows_job job = {.run = run_rope,
+                                 .n = n > 0 ? (size_t)n : 0,
+                                 .floats = (size_t)n_heads * (size_t)head_dim,
+                                 .y = x,
+                                 .dim = (size_t)head_dim,
+                                 .n_heads = n_heads,
+                                 .rope = rope};
 
     if (n <= 0)
         return;
-    if (!prepare_angles(&d->angles, positions, n, inv_freq, head_dim / 2)) {
+    if (!prepare_angles(d, positions, n, inv_freq, head_dim / 2)) {
         cpu_device_fail(d, STATUS_MEMORY, "no memory for the angles of a batch");
         return;
     }
-    for_rows(d, &job, (size_t)n, (size_t)n_heads * (size_t)head_dim);
+    cpu_later_add(d, &job);
 }
 
 void cpu_rope(struct device *d, float *x, const int32_t *positions, int n, int n_heads,
@@ -320,15 +297,20 @@ static void run_log_sum_exp(const struct rows_job *job, size_t first, size_t end
 
 void cpu_log_sum_exp(struct device *d, double *y, const float *x, int n, int dim)
 {
-    struct rows_job job = {.run = run_log_sum_exp, .sums = y, .x = x, .dim = (size_t)dim};
+    struct rows_job job = {.run = run_log_sum_exp,
+                           .n = (size_t)n,
+                           .floats = (size_t)dim,
+                           .x = x,
+                           .sums = y,
+                           .dim = (size_t)dim};
 
-    for_rows(d, &job, (size_t)n, (size_t)dim);
+    cpu_rows_run(d, &job);
 }
 
 void cpu_gather_rows(struct device *d, float *y, const float *x, const int32_t *rows, int n,
                      int dim)
 {
-    (void)d;
+    cpu_later_run(d);
     for (int i = 0; i < n; i++)
         memcpy(y + (size_t)i * (size_t)dim, x + (size_t)rows[i] * (size_t)dim,
                (size_t)dim * sizeof(float));

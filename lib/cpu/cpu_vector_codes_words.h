@@ -35,24 +35,33 @@ struct code_pairs {
     vec_integers p0, p1, p2, p3;
 };
 
-INLINE vec_integers code_pair(const enum dtype dtype, vec_integers q, struct pair_factors f)
-{
-    const vec_integers product = VEC(mulhrs_epi16)(q, f.d);
-
-    return cpu_codes_form(dtype).has_table ? product : VEC(add_epi16)(product, f.m);
-}
-
-INLINE struct code_pairs code_pairs_of(const enum dtype dtype, const uint8_t *part, const int step,
-                                       struct pair_factors f)
+/* Codes times d, without the offset. */
+INLINE struct code_pairs code_products_of(const enum dtype dtype, const uint8_t *part,
+                                          const int step, vec_integers d)
 {
     const struct code_bytes c = code_bytes_of(dtype, part, step);
     const vec_integers upper = VEC(set1_epi16)((short)0xFF00);
 
     return (struct code_pairs){
-        code_pair(dtype, VEC(slli_epi16)(c.first, 8), f),
-        code_pair(dtype, VEC(slli_epi16)(c.second, 8), f),
-        code_pair(dtype, VEC(and_si512)(c.first, upper), f),
-        code_pair(dtype, VEC(and_si512)(c.second, upper), f),
+        VEC(mulhrs_epi16)(VEC(slli_epi16)(c.first, 8), d),
+        VEC(mulhrs_epi16)(VEC(slli_epi16)(c.second, 8), d),
+        VEC(mulhrs_epi16)(VEC(and_si512)(c.first, upper), d),
+        VEC(mulhrs_epi16)(VEC(and_si512)(c.second, upper), d),
+    };
+}
+
+INLINE struct code_pairs code_pairs_of(const enum dtype dtype, const uint8_t *part, const int step,
+                                       struct pair_factors f)
+{
+    const struct code_pairs p = code_products_of(dtype, part, step, f.d);
+
+    if (cpu_codes_form(dtype).has_table)
+        return p;
+    return (struct code_pairs){
+        VEC(add_epi16)(p.p0, f.m),
+        VEC(add_epi16)(p.p1, f.m),
+        VEC(add_epi16)(p.p2, f.m),
+        VEC(add_epi16)(p.p3, f.m),
     };
 }
 

@@ -3,7 +3,8 @@
  * Written once for both vector widths.
  *
  * Even and odd pairs of columns have sums of their own, so that one row does not wait for its own
- * results. */
+ * results. A block's offset is not added to its numbers but multiplied with the sum of x over its
+ * columns: modulo 2^32 that is the same, and the whole sum has no more bits than that. */
 #ifndef CPU_CPU_VECTOR_FEW_H
 #define CPU_CPU_VECTOR_FEW_H
 
@@ -40,8 +41,25 @@ INLINE void add_pair(const int rows, struct few_sums *s, const int32_t *x, size_
 #undef ROW
 }
 
+/* What comes to the sums of a run of columns of offset m, in both halves of it. member: which of
+ * the sums of x are the run's. */
+#define ADD_OFFSET(rows, s, m, sums, sum_stride, member)                                           \
+    do {                                                                                           \
+        const vec_integers m_ = VEC(srai_epi32)(m, 16);                                            \
+                                                                                                   \
+        ADD_OFFSET_TO(0, rows, s, m_, sums, sum_stride, member);                                   \
+        ADD_OFFSET_TO(1, rows, s, m_, sums, sum_stride, member);                                   \
+        ADD_OFFSET_TO(2, rows, s, m_, sums, sum_stride, member);                                   \
+        ADD_OFFSET_TO(3, rows, s, m_, sums, sum_stride, member);                                   \
+    } while (0)
+#define ADD_OFFSET_TO(r, rows, s, m, sums, sum_stride, member)                                     \
+    if (rows > r)                                                                                  \
+    (s)->a##r = VEC(add_epi32)(                                                                    \
+        (s)->a##r, VEC(mullo_epi32)(m, VEC(set1_epi32)((sums)[r * (sum_stride)].member)))
+
 INLINE void add_4_bit(const int rows, struct few_sums *s, const int32_t *x, size_t stride,
-                      const uint8_t *p, size_t lane, vec inv, bool has_m)
+                      const struct column_sums *sums, size_t sum_stride, const uint8_t *p,
+                      size_t lane, vec inv, bool has_m)
 {
     const struct pair_factors f = factors_4_bit(p + 2 * lane, inv, has_m);
 
@@ -49,11 +67,12 @@ INLINE void add_4_bit(const int rows, struct few_sums *s, const int32_t *x, size
     for (int j = 0; j < QUANT_BLOCK / 8; j++, p += 4 * PANEL_ROWS, x += 4) {
         const vec_integers v = vec_load_integers(p + 4 * lane);
 
-        add_pair(rows, s, x, stride, 0, from_nibbles(v, 0, f));
-        add_pair(rows, s, x, stride, 1, from_nibbles(v, 1, f));
-        add_pair(rows, s, x, stride, 2, from_nibbles(v, 2, f));
-        add_pair(rows, s, x, stride, 3, from_nibbles(v, 3, f));
+        add_pair(rows, s, x, stride, 0, nibble_products(v, 0, f.d));
+        add_pair(rows, s, x, stride, 1, nibble_products(v, 1, f.d));
+        add_pair(rows, s, x, stride, 2, nibble_products(v, 2, f.d));
+        add_pair(rows, s, x, stride, 3, nibble_products(v, 3, f.d));
     }
+    ADD_OFFSET(rows, s, f.m, sums, sum_stride, all);
 }
 
 INLINE void add_8_bit(const int rows, struct few_sums *s, const int32_t *x, size_t stride,
@@ -87,21 +106,25 @@ INLINE void add_products(const int rows, float sums[][PANEL_ROWS], size_t lane,
 #undef ROW
 }
 
-/* A group of n_blocks of the outputs [lane, lane + LANES). */
+/* A group of n_blocks, the first of them x's block `block`, of the outputs [lane, lane + LANES). */
 INLINE void add_blocks(const int rows, const enum dtype dtype, float sums[][PANEL_ROWS],
-                       const int32_t *x, size_t stride, const float *x_scales, const uint8_t *p,
-                       size_t lane, const float *w_scales, size_t n_blocks)
+                       const struct word_rows *x, size_t block, const uint8_t *p, size_t lane,
+                       const float *w_scales, size_t n_blocks)
 {
     const size_t size = (dtype == DTYPE_Q8_0 ? 34 : dtype == DTYPE_Q4_1 ? 20 : 18) * PANEL_ROWS;
     const vec scales = VEC(loadu_ps)(w_scales + lane), inv = inverse(scales);
+    const float *x_scales = x->scales + block * QUANT_BLOCK / WORD_GROUP * x->scale_stride;
     const vec_integers none = VEC(setzero_si512)();
     struct few_sums s = {none, none, none, none, none, none, none, none};
 
-    for (; n_blocks > 0; n_blocks--, p += size, x += QUANT_BLOCK / 2) {
+    for (const size_t end = block + n_blocks; block < end; block++, p += size) {
+        const int32_t *pairs = x->pairs + block * QUANT_BLOCK / 2;
+
         if (dtype == DTYPE_Q8_0)
-            add_8_bit(rows, &s, x, stride, p, lane, inv);
+            add_8_bit(rows, &s, pairs, x->stride, p, lane, inv);
         else
-            add_4_bit(rows, &s, x, stride, p, lane, inv, dtype == DTYPE_Q4_1);
+            add_4_bit(rows, &s, pairs, x->stride, x->sums + block, x->sum_stride, p, lane, inv,
+                      dtype == DTYPE_Q4_1);
     }
     add_products(rows, sums, lane, &s, scales, x_scales);
 }
@@ -112,20 +135,16 @@ INLINE void few(const int rows, const enum dtype dtype, float *y, size_t y_strid
 {
     const size_t size = (dtype == DTYPE_Q8_0 ? 34 : dtype == DTYPE_Q4_1 ? 20 : 18) * PANEL_ROWS;
     const size_t most = WORD_GROUP / QUANT_BLOCK;
-    const int32_t *pairs = x->pairs;
-    const float *scales = x->scales;
     _Alignas(64) float sums[WORD_FEW_ROWS][PANEL_ROWS] = {{0}};
 
-    while (n_blocks > 0) {
-        const size_t n_group = n_blocks < most ? n_blocks : most;
+    for (size_t block = 0; block < n_blocks; block += most) {
+        const size_t left = n_blocks - block, n_group = left < most ? left : most;
 
+        ask_ahead(p + FEW_AHEAD, (n_group * size + 63) / 64);
         for (size_t lane = 0; lane < PANEL_ROWS; lane += LANES)
-            add_blocks(rows, dtype, sums, pairs, x->stride, scales, p, lane, w_scales, n_group);
+            add_blocks(rows, dtype, sums, x, block, p, lane, w_scales, n_group);
         p += n_group * size;
-        pairs += n_group * QUANT_BLOCK / 2;
-        scales += x->scale_stride;
         w_scales += PANEL_ROWS;
-        n_blocks -= n_group;
     }
     for (size_t r = 0; r < (size_t)rows; r++) {
         for (size_t lane = 0; lane < n; lane += LANES)
@@ -191,6 +210,7 @@ INLINE void nf4_few(const int rows, float *y, const struct word_rows *x, const s
     for (size_t k = 0; k < m->cols; k += WORD_GROUP) {
         const size_t n_group = m->cols - k < WORD_GROUP ? m->cols - k : WORD_GROUP;
 
+        ask_ahead(cpu_matrix_at(m, panel, k) + FEW_AHEAD, n_group * PANEL_ROWS / 2 / 64);
         for (size_t lane = 0; lane < PANEL_ROWS; lane += LANES)
             nf4_add_group(rows, sums, x, m, panel, lane, k, n_group, numbers);
     }
@@ -219,9 +239,9 @@ static void nf4_few_rows(float *y, const struct word_rows *x, int n_rows, const 
 /* A step of eight columns; x: their pairs. */
 INLINE void codes_add_step(const int rows, const enum dtype dtype, struct few_sums *s,
                            const int32_t *x, size_t stride, const uint8_t *part, const int step,
-                           struct pair_factors f)
+                           vec_integers d)
 {
-    const struct code_pairs w = code_pairs_of(dtype, part, step, f);
+    const struct code_pairs w = code_products_of(dtype, part, step, d);
 
     x += 4 * step;
     add_pair(rows, s, x, stride, 0, w.p0);
@@ -230,12 +250,11 @@ INLINE void codes_add_step(const int rows, const enum dtype dtype, struct few_su
     add_pair(rows, s, x, stride, 3, w.p3);
 }
 
-/* A group of n columns, of the outputs [lane, lane + LANES). block: the one it is in, or begins
- * with; e: the exponents of its scales. */
+/* A group of n columns from `first` on, of the outputs [lane, lane + LANES). block: the one it is
+ * in, or begins with; e: the exponents of its scales. */
 INLINE void codes_add_group(const int rows, const enum dtype dtype, float sums[][PANEL_ROWS],
-                            const int32_t *x, size_t stride, const float *x_scales,
-                            const uint8_t *block, const uint8_t *e, size_t lane, size_t first,
-                            size_t n)
+                            const struct word_rows *x, const uint8_t *block, const uint8_t *e,
+                            size_t lane, size_t first, size_t n)
 {
     const struct code_form form = cpu_codes_form(dtype);
     const vec scales = VEC(castsi512_ps)(VEC(slli_epi32)(vec_load_uint8(e + lane), 23));
@@ -243,20 +262,28 @@ INLINE void codes_add_group(const int rows, const enum dtype dtype, float sums[]
     const vec_integers none = VEC(setzero_si512)();
     struct few_sums s = {none, none, none, none, none, none, none, none};
 
-    for (size_t k = first; k < first + n; k += QUANT_BLOCK, x += QUANT_BLOCK / 2) {
+    for (size_t k = first; k < first + n; k += QUANT_BLOCK) {
         const uint8_t *part = cpu_codes_part(form, block, k) + 4 * lane;
+        const int32_t *pairs = x->pairs + k / 2;
+        const struct column_sums *x_sums = x->sums + k / QUANT_BLOCK;
         struct pair_factors f = code_pair_factors(dtype, block, k % form.block, lane, inv);
 
-        codes_add_step(rows, dtype, &s, x, stride, part, 0, f);
-        codes_add_step(rows, dtype, &s, x, stride, part, 1, f);
-        if (form.run < QUANT_BLOCK)
+        codes_add_step(rows, dtype, &s, pairs, x->stride, part, 0, f.d);
+        codes_add_step(rows, dtype, &s, pairs, x->stride, part, 1, f.d);
+        if (form.run < QUANT_BLOCK) {
+            ADD_OFFSET(rows, &s, f.m, x_sums, x->sum_stride, first);
             f = code_pair_factors(dtype, block, k % form.block + form.run, lane, inv);
-        codes_add_step(rows, dtype, &s, x, stride, part, 2, f);
-        codes_add_step(rows, dtype, &s, x, stride, part, 3, f);
+        }
+        codes_add_step(rows, dtype, &s, pairs, x->stride, part, 2, f.d);
+        codes_add_step(rows, dtype, &s, pairs, x->stride, part, 3, f.d);
+        if (form.run < QUANT_BLOCK)
+            ADD_OFFSET(rows, &s, f.m, x_sums, x->sum_stride, second);
+        else if (!form.has_table)
+            ADD_OFFSET(rows, &s, f.m, x_sums, x->sum_stride, all);
         if (form.block == QUANT_BLOCK)
             block += cpu_codes_block_bytes(form);
     }
-    add_products(rows, sums, lane, &s, scales, x_scales);
+    add_products(rows, sums, lane, &s, scales, x->scales + first / WORD_GROUP * x->scale_stride);
 }
 
 INLINE void codes_few(const int rows, const enum dtype dtype, float *y, const struct word_rows *x,
@@ -265,7 +292,6 @@ INLINE void codes_few(const int rows, const enum dtype dtype, float *y, const st
     const struct code_form form = cpu_codes_form(dtype);
     const size_t left = m->rows - panel * PANEL_ROWS, n = left < PANEL_ROWS ? left : PANEL_ROWS;
     const uint8_t *e = m->exponents + panel * word_groups(m->cols) * PANEL_ROWS;
-    const float *x_scales = x->scales;
     _Alignas(64) float sums[WORD_FEW_ROWS][PANEL_ROWS] = {{0}};
 
     for (size_t k = 0; k < m->cols; k += WORD_GROUP) {
@@ -275,9 +301,7 @@ INLINE void codes_few(const int rows, const enum dtype dtype, float *y, const st
         ask_ahead(cpu_codes_part(form, block, k) + FEW_AHEAD,
                   (2 * cpu_codes_part_bytes(form) + 63) / 64);
         for (size_t lane = 0; lane < PANEL_ROWS; lane += LANES)
-            codes_add_group(rows, dtype, sums, x->pairs + k / 2, x->stride, x_scales, block, e,
-                            lane, k, n_group);
-        x_scales += x->scale_stride;
+            codes_add_group(rows, dtype, sums, x, block, e, lane, k, n_group);
         e += PANEL_ROWS;
     }
     for (size_t r = 0; r < (size_t)rows; r++) {

@@ -105,9 +105,9 @@ INLINE vec_integers factors_8_bit(const uint8_t *p, vec inv)
     return twice(VEC(mul_ps)(f, VEC(set1_ps)(D_UNITS_8)));
 }
 
-/* The k-th pair of columns of eight in a word: (q 2^11) d 2^-15 + m for its nibbles, by shifts that
+/* The k-th pair of columns of eight in a word: (q 2^11) d 2^-15 for its nibbles, by shifts that
  * bring them below the sign. */
-INLINE vec_integers from_nibbles(vec_integers words, const int k, struct pair_factors f)
+INLINE vec_integers nibble_products(vec_integers words, const int k, vec_integers d)
 {
     const vec_integers shifted = k == 0   ? VEC(slli_epi16)(words, 11)
                                  : k == 1 ? VEC(slli_epi16)(words, 7)
@@ -115,7 +115,13 @@ INLINE vec_integers from_nibbles(vec_integers words, const int k, struct pair_fa
                                           : VEC(srli_epi16)(words, 1);
     const vec_integers q = VEC(and_si512)(shifted, VEC(set1_epi16)(0x7800));
 
-    return VEC(add_epi16)(VEC(mulhrs_epi16)(q, f.d), f.m);
+    return VEC(mulhrs_epi16)(q, d);
+}
+
+/* The same, + m. */
+INLINE vec_integers from_nibbles(vec_integers words, const int k, struct pair_factors f)
+{
+    return VEC(add_epi16)(nibble_products(words, k, f.d), f.m);
 }
 
 /* The k-th pair of columns of four in a word: (q 2^8) d 2^-15 for its bytes. */

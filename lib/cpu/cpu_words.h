@@ -56,12 +56,19 @@ static inline float word_scale(uint8_t exponent)
 
 /* Two columns side by side, the first in the lower half, are an int32_t: a pair. */
 
+/* The integers of 32 columns added up: of the first 16, of the others, of all. */
+struct column_sums {
+    int32_t first, second, all;
+};
+
 /* Rows from some column on. */
 struct word_rows {
     const int32_t *pairs;
-    const float *scales; /* [groups][rows], so that those of a tile lie side by side */
-    size_t stride;       /* from a row's pairs to the next one's */
-    size_t scale_stride; /* from a group's scales to the next one's */
+    const float *scales;            /* [groups][rows], so that those of a tile lie side by side */
+    size_t stride;                  /* from a row's pairs to the next one's */
+    size_t scale_stride;            /* from a group's scales to the next one's */
+    const struct column_sums *sums; /* of few rows; else NULL */
+    size_t sum_stride;              /* from a row's sums to the next one's */
 };
 
 /* Panels from some column on; strides from one panel to the next. */
@@ -99,7 +106,7 @@ struct cpu_words {
                  const struct word_panels *w, size_t n_k, bool go_on);
 
     /* For up to few_rows rows and types of blocks, instead of expansion and tile and with the same
-     * bits: y [n_rows][rows], the outputs of panels [panel, end). */
+     * bits: y [n_rows][rows], the outputs of panels [panel, end). x has sums. */
     int few_rows;
     void (*few)(float *y, const struct word_rows *x, int n_rows, const struct matrix *matrix,
                 size_t panel, size_t end);
