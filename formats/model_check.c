@@ -11,6 +11,8 @@
 
 #include "base/buf.h"
 #include "base/memory.h"
+#include "formats/gguf.h"
+#include "formats/safetensors.h"
 
 enum { READ_SIZE = 1 << 20, MAX_FILES = 4096 };
 
@@ -115,6 +117,33 @@ static bool blob_name(const char *path, char name[SHA256_HEX + 1])
     return true;
 }
 
+static bool ends_with(const char *name, const char *end)
+{
+    const size_t n = strlen(name), n_end = strlen(end);
+
+    return n >= n_end && strcmp(name + n - n_end, end) == 0;
+}
+
+/* Weights without a hash to hold them against: is the file whole by what it says of itself? */
+static bool is_readable(const char *path, struct model_check_file *file)
+{
+    struct status *status = &file->unreadable;
+    struct tensor_file tensors;
+    struct gguf gguf;
+    bool ok = true;
+
+    if (ends_with(file->name, ".safetensors")) {
+        ok = safetensors_open(&tensors, path, status);
+        if (ok)
+            tensor_file_close(&tensors);
+    } else if (ends_with(file->name, ".gguf")) {
+        ok = gguf_open(&gguf, path, status);
+        if (ok)
+            gguf_close(&gguf);
+    }
+    return ok;
+}
+
 static void judge(const struct known_model *model, const char *path, struct model_check_file *file)
 {
     const struct known_file *known = model ? known_models_file(model, text_of(file->name)) : NULL;
@@ -133,6 +162,8 @@ static void judge(const struct known_model *model, const char *path, struct mode
         file->result = MODEL_CHECK_BLOB;
         if (strcmp(file->sha256, blob) != 0)
             file->why = "other bytes than the cache's name for them says";
+    } else if (!is_readable(path, file)) {
+        file->why = file->unreadable.message;
     }
     if (file->why)
         file->result = MODEL_CHECK_DIFFERS;
@@ -154,13 +185,6 @@ static bool is_in_cache(const char *path, const struct known_model *model)
     return found;
 }
 
-static bool is_gguf(const char *name)
-{
-    const char *dot = strrchr(name, '.');
-
-    return dot && strcmp(dot, ".gguf") == 0;
-}
-
 /* Does the folder have the file by which the model is known? A GGUF file is by its name, which says
  * all, so that half of one is not what was published; others of any model have the same names, and
  * are known by their bytes, a large one by its size. */
@@ -175,7 +199,7 @@ static bool has_sign(const char *folder, const struct known_model *model)
 
     join(&path, folder, model->sign);
     found = stat(path.data, &info) == 0;
-    if (found && !is_gguf(model->sign))
+    if (found && !ends_with(model->sign, ".gguf"))
         found = (uint64_t)info.st_size == sign->size &&
                 (sign->size > READ_SIZE ||
                  (hash_file(path.data, &file, &status) && strcmp(file.sha256, sign->sha256) == 0));

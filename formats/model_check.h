@@ -18,7 +18,7 @@ enum model_check_result {
     MODEL_CHECK_PUBLISHED, /* as published */
     MODEL_CHECK_BLOB,      /* not known here, but as its blob in the cache is called */
     MODEL_CHECK_UNKNOWN,   /* nothing to hold it against */
-    MODEL_CHECK_DIFFERS,
+    MODEL_CHECK_DIFFERS, /* from that, or in itself: weights that no reader takes */
     MODEL_CHECK_MISSING, /* a file that the known model needs */
 };
 
@@ -28,6 +28,7 @@ struct model_check_file {
     uint64_t size;               /* 0 if missing */
     char sha256[SHA256_HEX + 1]; /* "" if missing */
     const char *why;             /* what differs; else NULL */
+    struct status unreadable;    /* what `why` may point to */
 };
 
 struct model_check {

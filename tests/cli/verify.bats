@@ -63,6 +63,17 @@ results() {
     [[ "${lines[1]}" == *": shorter than published" ]]
 }
 
+@test "weights that nobody published are whole by what they say of themselves" {
+    cp -r "$BATS_FILE_TMPDIR/tiny/mistral-f32" "$work/whole"
+    run -0 medrat-score --verify -m "$work/whole"
+    truncate -s -100 "$work/whole/model.safetensors"
+    run -65 medrat-score --verify -m "$work/whole"
+    [[ "$output" == *"DIFFERS "*" model.safetensors: $work/whole/model.safetensors: "*"is the file cut short?"* ]]
+    head -c 5000 "$BATS_FILE_TMPDIR/tiny/llama-q4_1.gguf" >"$work/half.gguf"
+    run -65 --separate-stderr medrat-score --verify -m "$work/half.gguf"
+    [ "$(results)" = "DIFFERS" ]
+}
+
 @test "other folders are named behind the model" {
     echo '{}' >"$work/adapter_config.json"
     run -0 medrat-score --verify -m some/model "$work/adapter_config.json"
