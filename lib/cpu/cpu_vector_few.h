@@ -292,14 +292,15 @@ INLINE void codes_few(const int rows, const enum dtype dtype, float *y, const st
     const struct code_form form = cpu_codes_form(dtype);
     const size_t left = m->rows - panel * PANEL_ROWS, n = left < PANEL_ROWS ? left : PANEL_ROWS;
     const uint8_t *e = m->exponents + panel * word_groups(m->cols) * PANEL_ROWS;
+    const size_t group_bytes = cpu_codes_block_bytes(form) * WORD_GROUP / form.block;
     _Alignas(64) float sums[WORD_FEW_ROWS][PANEL_ROWS] = {{0}};
 
     for (size_t k = 0; k < m->cols; k += WORD_GROUP) {
         const size_t n_group = m->cols - k < WORD_GROUP ? m->cols - k : WORD_GROUP;
         const uint8_t *block = cpu_codes_at(m, form, panel, k);
 
-        ask_ahead(cpu_codes_part(form, block, k) + FEW_AHEAD,
-                  (2 * cpu_codes_part_bytes(form) + 63) / 64);
+        ask_ahead(m->data + panel * m->panel_size + k / WORD_GROUP * group_bytes + FEW_AHEAD,
+                  (group_bytes + 63) / 64);
         for (size_t lane = 0; lane < PANEL_ROWS; lane += LANES)
             codes_add_group(rows, dtype, sums, x, block, e, lane, k, n_group);
         e += PANEL_ROWS;
