@@ -72,7 +72,7 @@ python_peers() { # python_peers COMMAND ARGUMENT...
     ! tool=$(find_tool llama-bench) || prefill "$tool"
     if tool=$(find_tool llama-batched-bench); then
         [ "$threads" -eq 1 ] || decode "$tool" 1 1
-        for sequences in 1 8 32 64; do
+        for sequences in 1 8 32; do
             decode "$tool" "$sequences" "$threads"
         done
     fi
