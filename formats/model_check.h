@@ -18,8 +18,8 @@ enum model_check_result {
     MODEL_CHECK_PUBLISHED, /* as published */
     MODEL_CHECK_BLOB,      /* not known here, but as its blob in the cache is called */
     MODEL_CHECK_UNKNOWN,   /* nothing to hold it against */
-    MODEL_CHECK_DIFFERS, /* from that, or in itself: weights that no reader takes */
-    MODEL_CHECK_MISSING, /* a file that the known model needs */
+    MODEL_CHECK_DIFFERS,   /* from that, or in itself: weights that no reader takes */
+    MODEL_CHECK_MISSING,   /* a file that the known model needs */
 };
 
 struct model_check_file {

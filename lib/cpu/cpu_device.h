@@ -1,9 +1,9 @@
 /* The CPU as a device: its threads, its kernel set, and memory for what a step needs on the way.
  *
- * Operations run on the caller's thread and the pool's; all are done when they return, but for those
- * on rows, which the next other operation does: cpu_later.h. Scratch is
- * taken when the device is opened and when a matrix is uploaded, not inside operations; only what
- * depends on the batch (angles, the list of attention's items) grows, to the largest batch seen.
+ * Operations run on the caller's thread and the pool's; all are done when they return, but for
+ * those on rows, which the next other operation does: cpu_later.h. Scratch is taken when the device
+ * is opened and when a matrix is uploaded, not inside operations; only what depends on the batch
+ * (angles, the list of attention's items) grows, to the largest batch seen.
  */
 #ifndef CPU_CPU_DEVICE_H
 #define CPU_CPU_DEVICE_H
@@ -41,12 +41,12 @@ struct device {
     size_t items_cap;
     struct cpu_scratch pairs, pair_scales; /* the rounded x of a linear layer */
     struct cpu_scratch pair_sums;
-    struct cpu_scratch products;           /* A x of a linear layer's additions */
-    struct cpu_scratch jobs, additions;    /* of cpu_linears */
-    struct cpu_scratch lora_panels;        /* A and B of the adapter at hand: cpu_gradient_lora.c */
-    struct cpu_scratch lora_rows;          /* and its rows on the way */
-    struct cpu_later later;                /* what is put off */
-    struct status error;                   /* the first since the last finish */
+    struct cpu_scratch products;        /* A x of a linear layer's additions */
+    struct cpu_scratch jobs, additions; /* of cpu_linears */
+    struct cpu_scratch lora_panels;     /* A and B of the adapter at hand: cpu_gradient_lora.c */
+    struct cpu_scratch lora_rows;       /* and its rows on the way */
+    struct cpu_later later;             /* what is put off */
+    struct status error;                /* the first since the last finish */
 };
 
 /* At least n floats of scratch for each thread. */
