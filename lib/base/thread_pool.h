@@ -1,4 +1,6 @@
-/* Worker threads that share the items of one loop at a time.
+/* Worker threads that share the items of one loop at a time. Each begins with a piece of them of
+ * its own, in order, so that loops over the same rows find them in the cache of the thread that had
+ * them.
  *
  * Which thread runs which item is not fixed, so an item must write only what is its own, in an
  * order of its own: then the result does not depend on the number of threads.
