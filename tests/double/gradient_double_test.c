@@ -32,11 +32,20 @@ static double *draw(uint64_t key, size_t n, double width)
     return x;
 }
 
+/* What operations make is there when the device has finished. */
+static void finish(void)
+{
+    struct status status = {0};
+
+    assert_true(op->finish(device, &status));
+}
+
 static double loss_of(const struct run *run, double *y)
 {
     double loss = 0;
 
     run->forward(run, y);
+    finish();
     for (size_t i = 0; i < run->n; i++)
         loss += run->weights[i] * y[i];
     return loss;
@@ -48,6 +57,7 @@ static void check(const char *what, const struct run *run, double *x, const doub
 {
     double *y = memory_zeroed(run->n, sizeof(*y)), largest = 0;
 
+    finish();
     for (size_t i = 0; i < n; i++)
         largest = fmax(largest, fabs(gradient[i]));
     assert_true(largest > 1e-3);
