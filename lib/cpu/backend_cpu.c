@@ -51,6 +51,7 @@ void *cpu_device_scratch(struct device *d, struct cpu_scratch *scratch, size_t n
         return NULL;
     }
     if (grown) {
+        cpu_later_run(d); /* what is put off may write there: the call that wanted it has failed */
         free(scratch->memory);
         *scratch = (struct cpu_scratch){grown, size};
     }

@@ -22,8 +22,7 @@ enum { MAX_GROUP = 8, ITEMS_PER_THREAD = 4, CACHE_LINE = 64 };
 #ifndef WORD_ROWS
 #define WORD_ROWS 512
 #endif
-/* Rows that are worth an expansion of their own, so that a thread multiplies rows it made itself.
- */
+/* Rows that are worth an expansion of their own: a thread then multiplies those it has made. */
 #ifndef OWN_ROWS
 #define OWN_ROWS 128
 #endif

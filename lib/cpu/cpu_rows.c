@@ -35,6 +35,24 @@ void cpu_embed(struct device *d, float *y, const struct matrix *matrix, const in
     cpu_rows_run(d, &job);
 }
 
+/* y = some norm of the rows of x. */
+static void add_norm(struct device *d, void (*run)(const struct rows_job *, size_t, size_t),
+                     float *y, const float *x, const float *weight, const float *bias, int n,
+                     int dim, float eps)
+{
+    const struct rows_job job = {.run = run,
+                                 .n = (size_t)n,
+                                 .floats = (size_t)dim,
+                                 .y = y,
+                                 .x = x,
+                                 .weight = weight,
+                                 .bias = bias,
+                                 .dim = (size_t)dim,
+                                 .eps = eps};
+
+    cpu_later_add(d, &job);
+}
+
 static void run_rmsnorm(const struct rows_job *job, size_t first, size_t end)
 {
     for (size_t at = first * job->dim; at < end * job->dim; at += job->dim)
@@ -44,16 +62,7 @@ static void run_rmsnorm(const struct rows_job *job, size_t first, size_t end)
 void cpu_rmsnorm(struct device *d, float *y, const float *x, const float *weight, int n, int dim,
                  float eps)
 {
-    const struct rows_job job = {.run = run_rmsnorm,
-                                 .n = (size_t)n,
-                                 .floats = (size_t)dim,
-                                 .y = y,
-                                 .x = x,
-                                 .weight = weight,
-                                 .dim = (size_t)dim,
-                                 .eps = eps};
-
-    cpu_later_add(d, &job);
+    add_norm(d, run_rmsnorm, y, x, weight, NULL, n, dim, eps);
 }
 
 static void run_layernorm(const struct rows_job *job, size_t first, size_t end)
@@ -66,17 +75,7 @@ static void run_layernorm(const struct rows_job *job, size_t first, size_t end)
 void cpu_layernorm(struct device *d, float *y, const float *x, const float *weight,
                    const float *bias, int n, int dim, float eps)
 {
-    const struct rows_job job = {.run = run_layernorm,
-                                 .n = (size_t)n,
-                                 .floats = (size_t)dim,
-                                 .y = y,
-                                 .x = x,
-                                 .weight = weight,
-                                 .bias = bias,
-                                 .dim = (size_t)dim,
-                                 .eps = eps};
-
-    cpu_later_add(d, &job);
+    add_norm(d, run_layernorm, y, x, weight, bias, n, dim, eps);
 }
 
 static void add_elements(struct device *d, void (*run)(const struct rows_job *, size_t, size_t),
