@@ -182,12 +182,22 @@ static struct scheduler *open_scheduler(const struct model *model, int slots, bo
     return scheduler;
 }
 
+/* Seconds until all that was submitted is done. */
+static double run_all(struct scheduler *scheduler)
+{
+    const double start = now();
+    struct status status;
+
+    while (scheduler_busy(scheduler))
+        need(scheduler_step(scheduler, &status), &status);
+    return now() - start;
+}
+
 static void bench_score(const struct model *model)
 {
     struct scheduler *scheduler = open_scheduler(model, bench.score_texts, false);
     struct result best = begin_result();
     int32_t ids[SCORE_TOKENS];
-    struct status status;
 
     for (int round = 0; round < bench.rounds; round++) {
         struct start start;
@@ -197,8 +207,7 @@ static void bench_score(const struct model *model)
             submit(scheduler, ids, SCORE_TOKENS, 0);
         }
         start = begin_round();
-        while (scheduler_busy(scheduler))
-            need(scheduler_step(scheduler, &status), &status);
+        run_all(scheduler);
         keep_best(&best, bench.score_texts * SCORE_TOKENS, start);
         drain(scheduler);
     }
@@ -227,8 +236,7 @@ static void bench_decode(const struct model *model, int sequences)
         } while (scheduler_stats(scheduler)->rows - before != (uint64_t)sequences);
         before = scheduler_stats(scheduler)->completion_tokens;
         start = begin_round();
-        while (scheduler_busy(scheduler))
-            need(scheduler_step(scheduler, &status), &status);
+        run_all(scheduler);
         keep_best(&best, (double)(scheduler_stats(scheduler)->completion_tokens - before), start);
         drain(scheduler);
     }
@@ -241,20 +249,16 @@ static double pass_heads(const struct model *model, bool alone)
 {
     struct scheduler *scheduler = open_scheduler(model, HEAD_RECORDS, alone);
     int32_t ids[HEAD + OWN];
-    struct status status;
-    double start;
+    double seconds;
 
     for (int i = 0; i < HEAD_RECORDS; i++) {
         fill_ids(ids, HEAD, 0, model->config.vocab_size);
         fill_ids(ids + HEAD, OWN, 1 + i, model->config.vocab_size);
         submit(scheduler, ids, HEAD + OWN, 1);
     }
-    start = now();
-    while (scheduler_busy(scheduler))
-        need(scheduler_step(scheduler, &status), &status);
-    start = now() - start;
+    seconds = run_all(scheduler);
     scheduler_close(scheduler);
-    return start;
+    return seconds;
 }
 
 static void bench_shared_head(const struct model *model)
@@ -272,17 +276,13 @@ static void bench_shared_head(const struct model *model)
 static double score_once(struct scheduler *scheduler, int seed, int vocab_size)
 {
     int32_t ids[SCORE_TOKENS];
-    struct status status;
-    double start;
+    double seconds;
 
     fill_ids(ids, SCORE_TOKENS, seed, vocab_size);
     submit(scheduler, ids, SCORE_TOKENS, 0);
-    start = now();
-    while (scheduler_busy(scheduler))
-        need(scheduler_step(scheduler, &status), &status);
-    start = now() - start;
+    seconds = run_all(scheduler);
     drain(scheduler);
-    return start;
+    return seconds;
 }
 
 static int compare_doubles(const void *a, const void *b)
