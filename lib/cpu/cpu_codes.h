@@ -67,6 +67,12 @@ static inline bool cpu_codes_are(enum dtype dtype)
     return cpu_codes_form(dtype).block > 0;
 }
 
+/* Of blocks of 256 columns a code times its run's scale is an integer that fits 16 bits. */
+static inline bool cpu_codes_are_exact(struct code_form f)
+{
+    return f.block > QUANT_BLOCK;
+}
+
 /* Bytes of a panel's block before its codes, of a run's scales in them, of 32 columns' codes. */
 static inline size_t cpu_codes_run_bytes(struct code_form f)
 {

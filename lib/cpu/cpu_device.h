@@ -75,9 +75,9 @@ size_t cpu_words_round_size(size_t n, size_t cols);
 /* Fills in matrix->scales; the device has the scratch of cpu_linear_scratch. */
 bool cpu_words_measure(struct device *d, struct matrix *matrix, struct status *status) MUST_CHECK;
 /* The scales of a measured matrix's panel, [groups][16], of n columns from `first` on: where they
- * lie, or made of exponents in scratch. */
-const float *cpu_words_scales(const struct matrix *m, size_t panel, size_t first, size_t n,
-                              float *scratch);
+ * lie, or made of their bytes in scratch. */
+const float *cpu_words_scales(const struct cpu_words *words, const struct matrix *m, size_t panel,
+                              size_t first, size_t n, float *scratch);
 /* Rounds a measured matrix of single numbers (F32, F16, BF16) once and for all: half of F32's
  * bytes, as many as the others have, and nothing to expand. Its rows cannot be looked up
  * afterwards. */

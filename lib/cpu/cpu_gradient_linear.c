@@ -47,7 +47,7 @@ static const float *expand(const struct linear_job *job, size_t panel, size_t fi
         memset(scratch + n * PANEL_ROWS, 0, (padded - n) * PANEL_ROWS * sizeof(*scratch));
     if (words) {
         float made_scales[STEP / WORD_GROUP * PANEL_ROWS];
-        const float *scales = cpu_words_scales(m, panel, first, n, made_scales);
+        const float *scales = cpu_words_scales(words, m, panel, first, n, made_scales);
         int32_t *made = (int32_t *)(void *)(scratch + STEP * PANEL_ROWS);
         const int32_t *pairs = made;
 

@@ -122,7 +122,7 @@ static const int32_t *kept_pairs(const struct matrix *m, size_t panel, size_t k)
     return m->pairs + (panel * ceil_div(m->cols, 2) + k / 2) * PANEL_ROWS;
 }
 
-/* Where the scales, or their exponents, of columns from k on are. */
+/* Where the scales, or their bytes, of columns from k on are. */
 static size_t scale_index(const struct matrix *m, size_t panel, size_t k)
 {
     return (panel * word_groups(m->cols) + k / WORD_GROUP) * PANEL_ROWS;
@@ -147,8 +147,8 @@ static struct ahead chunk_bytes(const struct linear_job *job, size_t panel, size
     if (m->scales && n > 0) {
         ahead.scales = (const uint8_t *)(m->scales + scale_index(m, panel, k));
         ahead.scales_size = word_groups(n) * PANEL_ROWS * sizeof(float) * n_panels;
-    } else if (m->exponents && n > 0) {
-        ahead.scales = m->exponents + scale_index(m, panel, k);
+    } else if (m->scale_bytes && n > 0) {
+        ahead.scales = m->scale_bytes + scale_index(m, panel, k);
         ahead.scales_size = word_groups(n) * PANEL_ROWS * n_panels;
     }
     return ahead;
@@ -280,12 +280,13 @@ static struct expanded expand_words(const struct linear_job *job, const struct p
     const struct matrix *m = job->matrix;
     int32_t *pairs = (int32_t *)(void *)scratch;
     struct expanded y = {.scale_stride =
-                             word_groups(m->exponents ? job->chunk : m->cols) * PANEL_ROWS};
+                             word_groups(m->scale_bytes ? job->chunk : m->cols) * PANEL_ROWS};
 
-    y.scales = cpu_words_scales(m, part->panel, part->k, part->n_k, scratch);
-    for (size_t i = 1; m->exponents && i < part->end - part->panel; i++)
-        cpu_words_scales(m, part->panel + i, part->k, part->n_k, scratch + i * y.scale_stride);
-    if (m->exponents)
+    y.scales = cpu_words_scales(words, m, part->panel, part->k, part->n_k, scratch);
+    for (size_t i = 1; m->scale_bytes && i < part->end - part->panel; i++)
+        cpu_words_scales(words, m, part->panel + i, part->k, part->n_k,
+                         scratch + i * y.scale_stride);
+    if (m->scale_bytes)
         pairs += job->together * y.scale_stride;
     if (m->pairs) {
         y.stride = ceil_div(m->cols, 2) * PANEL_ROWS;

@@ -1,8 +1,11 @@
 /* What a linear layer of 16-bit numbers needs beside its product: x rounded, once for all panels,
  * and the scales of a matrix. */
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/checked.h"
+#include "base/float16.h"
+#include "base/little_endian.h"
 #include "cpu/cpu_codes.h"
 #include "cpu/cpu_device.h"
 
@@ -82,6 +85,52 @@ size_t cpu_words_round_size(size_t n, size_t cols)
     return n * (pairs_of(cols) + word_groups(cols)) * sizeof(int32_t);
 }
 
+/* The exponent of a float >= 0 as it has it. */
+static int exponent_of(float f)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &f, sizeof(bits));
+    return (int)(bits >> 23 & 255);
+}
+
+/* 2^n of a normal float. */
+static float power_of_two(int n)
+{
+    const uint32_t bits = (uint32_t)(n + 127) << 23;
+    float f;
+
+    memcpy(&f, &bits, sizeof(f));
+    return f;
+}
+
+/* The byte of the least power of two that is no smaller than `least`. */
+static uint8_t byte_of_power(float least)
+{
+    const int e = exponent_of(least);
+
+    return (uint8_t)(e < 255 && least > power_of_two(e - 127) ? e + 1 : e);
+}
+
+/* Of a block whose first factor is d. */
+static uint8_t byte_of_scale(float least, float d)
+{
+    uint8_t e = byte_of_power(least);
+    int halvings;
+
+    d = fabsf(d);
+    if (!isfinite(d) || !isfinite(least))
+        return 255;
+    if (d < least)
+        return e > WORD_LEAST_POWER ? e : WORD_LEAST_POWER;
+    halvings = exponent_of(d) - exponent_of(least) + 1; /* or one less, or two */
+    if (halvings > WORD_HALVINGS)
+        halvings = WORD_HALVINGS;
+    while (halvings > 0 && d * power_of_two(-halvings) < least)
+        halvings--;
+    return (uint8_t)halvings;
+}
+
 static void measure_item(void *context, size_t item, int thread)
 {
     const struct words_job *job = context;
@@ -90,24 +139,27 @@ static void measure_item(void *context, size_t item, int thread)
     const size_t n = word_groups(m->cols) * PANEL_ROWS;
     float *scratch = job->device->scratch[thread], *scales = scratch + WORD_GROUP * PANEL_ROWS;
 
-    if (!m->exponents) {
+    if (!m->scale_bytes) {
         words->measure(m->scales + item * n, m, item, scratch);
         return;
     }
     words->measure(scales, m, item, scratch);
-    for (size_t i = 0; i < n; i++)
-        m->exponents[item * n + i] = word_exponent(scales[i]);
+    for (size_t i = 0; i < n; i++) {
+        const struct code_form form = cpu_codes_form(m->dtype);
+        const uint8_t *block = cpu_codes_at(m, form, item, i / PANEL_ROWS * WORD_GROUP);
+        const float d = f16_to_float(read_le16(block + 2 * (i % PANEL_ROWS)));
+
+        m->scale_bytes[item * n + i] =
+            cpu_codes_are_exact(form) ? byte_of_scale(scales[i], d) : byte_of_power(scales[i]);
+    }
 }
 
-const float *cpu_words_scales(const struct matrix *m, size_t panel, size_t first, size_t n,
-                              float *scratch)
+const float *cpu_words_scales(const struct cpu_words *words, const struct matrix *m, size_t panel,
+                              size_t first, size_t n, float *scratch)
 {
-    const size_t at = (panel * word_groups(m->cols) + first / WORD_GROUP) * PANEL_ROWS;
-
     if (m->scales)
-        return m->scales + at;
-    for (size_t i = 0; i < word_groups(n) * PANEL_ROWS; i++)
-        scratch[i] = word_scale(m->exponents[at + i]);
+        return m->scales + (panel * word_groups(m->cols) + first / WORD_GROUP) * PANEL_ROWS;
+    words->scales(scratch, m, panel, first, n);
     return scratch;
 }
 
@@ -142,10 +194,10 @@ bool cpu_words_measure(struct device *d, struct matrix *matrix, struct status *s
     const size_t n = matrix->n_panels * word_groups(matrix->cols) * PANEL_ROWS;
 
     if (cpu_codes_are(matrix->dtype))
-        matrix->exponents = malloc(n);
+        matrix->scale_bytes = malloc(n);
     else
         matrix->scales = malloc(n * sizeof(*matrix->scales));
-    if (!matrix->scales && !matrix->exponents)
+    if (!matrix->scales && !matrix->scale_bytes)
         return status_fail(status, STATUS_MEMORY, "cannot have %zu bytes", n * sizeof(float));
     cpu_loop(d, matrix->n_panels, measure_item, &job);
     return true;

@@ -248,7 +248,7 @@ void cpu_matrix_free(struct matrix *matrix)
         return;
     free(matrix->data);
     free(matrix->scales);
-    free(matrix->exponents);
+    free(matrix->scale_bytes);
     free(matrix->nf4.absmax);
     free(matrix->pairs);
     free(matrix);

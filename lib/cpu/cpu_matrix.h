@@ -42,10 +42,10 @@ struct matrix {
     enum dtype dtype;
     size_t rows, cols;
     size_t n_panels;
-    size_t panel_size;  /* bytes; a multiple of 32 */
-    uint8_t *data;      /* [n_panels][panel_size], ours, aligned to 64 */
-    float *scales;      /* see cpu_words.h, [n_panels][groups][16]; NULL for sets without words */
-    uint8_t *exponents; /* instead of scales, the same shape: of codes, see cpu_words.h */
+    size_t panel_size;    /* bytes; a multiple of 32 */
+    uint8_t *data;        /* [n_panels][panel_size], ours, aligned to 64 */
+    float *scales;        /* see cpu_words.h, [n_panels][groups][16]; NULL for sets without words */
+    uint8_t *scale_bytes; /* instead of scales, the same shape: of codes, see cpu_words.h */
     struct matrix_nf4 nf4;
     int32_t *pairs; /* [n_panels][ceil(cols / 2)][16], instead of data: see cpu_words_keep */
 };

@@ -36,6 +36,7 @@ INLINE vec_integers vec_shift_left(vec_integers v, const int n)
         RIGHT(3);
         RIGHT(4);
         RIGHT(5);
+        RIGHT(6);
     default:
         return v;
     }
@@ -43,8 +44,8 @@ INLINE vec_integers vec_shift_left(vec_integers v, const int n)
 #undef RIGHT
 }
 
-/* Codes of eight columns of LANES outputs, a byte each: of columns 0, 4, 1, 5 and 2, 6, 3, 7. They
- * are shifted up to below the byte's sign, or are the table's numbers. */
+/* Codes of eight columns of LANES outputs, a byte each: of columns 0, 4, 1, 5 and 2, 6, 3, 7. Those
+ * of blocks of 32 are shifted up to below the byte's sign, or are the table's numbers. */
 struct code_bytes {
     vec_integers first, second;
 };
@@ -54,7 +55,7 @@ INLINE int code_shift(const enum dtype dtype)
 {
     const struct code_form f = cpu_codes_form(dtype);
 
-    return f.has_table ? 0 : 7 - f.low - f.high;
+    return f.has_table || cpu_codes_are_exact(f) ? 0 : 7 - f.low - f.high;
 }
 
 /* Bits of a plane for step 0 <= step < 4 of 32 columns, `to` bits up in their bytes. */
@@ -98,22 +99,30 @@ struct code_factors {
     vec scale, offset;
 };
 
-/* Of the run that begins with column k of a block, of the outputs [lane, lane + LANES). Products of
- * factors are exact in floats. */
-INLINE struct code_factors code_factors_of(const enum dtype dtype, const uint8_t *block, size_t k,
-                                           size_t lane)
+/* A block's own, of the outputs [lane, lane + LANES): what its runs' are counted in. */
+INLINE struct code_factors code_block_factors(const enum dtype dtype, const uint8_t *block,
+                                              size_t lane)
+{
+    const bool has_m = cpu_codes_form(dtype).has_m;
+
+    return (struct code_factors){
+        vec_load_f16(block + 2 * lane),
+        has_m ? vec_load_f16(block + 2 * (PANEL_ROWS + lane)) : VEC(setzero_ps)(),
+    };
+}
+
+/* Those of the run that begins with column k of a block, in the same units. */
+INLINE struct code_factors code_run_factors(const enum dtype dtype, const uint8_t *block, size_t k,
+                                            size_t lane, struct code_factors units)
 {
     const struct code_form f = cpu_codes_form(dtype);
     const uint8_t *run =
         block + cpu_codes_factor_bytes(f) + k / f.run * cpu_codes_run_bytes(f) + lane;
-    const vec d = vec_load_f16(block + 2 * lane);
-    struct code_factors y = {d, VEC(setzero_ps)()};
+    struct code_factors y = units;
     vec_integers s, t;
 
-    if (f.has_m)
-        y.offset = vec_load_f16(block + 2 * (PANEL_ROWS + lane));
     if (f.scales == CODE_SCALES_SIGNED) {
-        y.scale = VEC(mul_ps)(d, VEC(cvtepi32_ps)(vec_load_int8(run)));
+        y.scale = VEC(mul_ps)(units.scale, VEC(cvtepi32_ps)(vec_load_int8(run)));
     } else if (f.scales != CODE_SCALES_NONE) {
         s = vec_load_uint8(run);
         if (f.scales == CODE_SCALES_TWO) {
@@ -122,12 +131,20 @@ INLINE struct code_factors code_factors_of(const enum dtype dtype, const uint8_t
             t = VEC(srli_epi32)(s, 4);
             s = VEC(and_si512)(s, VEC(set1_epi32)(15));
         }
-        y.scale = VEC(mul_ps)(d, VEC(cvtepi32_ps)(s));
-        y.offset = VEC(mul_ps)(y.offset, VEC(cvtepi32_ps)(VEC(sub_epi32)(VEC(setzero_si512)(), t)));
+        y.scale = VEC(mul_ps)(units.scale, VEC(cvtepi32_ps)(s));
+        y.offset =
+            VEC(mul_ps)(units.offset, VEC(cvtepi32_ps)(VEC(sub_epi32)(VEC(setzero_si512)(), t)));
     }
     if (f.zero > 0)
         y.offset = VEC(mul_ps)(y.scale, VEC(set1_ps)((float)-f.zero));
     return y;
+}
+
+/* As floats: products of factors are exact in them. */
+INLINE struct code_factors code_factors_of(const enum dtype dtype, const uint8_t *block, size_t k,
+                                           size_t lane)
+{
+    return code_run_factors(dtype, block, k, lane, code_block_factors(dtype, block, lane));
 }
 
 /* The function of a type, of those that FUNCTION(type) calls. */

@@ -41,11 +41,10 @@ INLINE void add_pair(const int rows, struct few_sums *s, const int32_t *x, size_
 #undef ROW
 }
 
-/* What comes to the sums of a run of columns of offset m, in both halves of it. member: which of
- * the sums of x are the run's. */
+/* sums a (+)= m times the sum of x over a run; member: which of the sums of x are the run's. */
 #define ADD_OFFSET(rows, s, m, sums, sum_stride, member)                                           \
     do {                                                                                           \
-        const vec_integers m_ = VEC(srai_epi32)(m, 16);                                            \
+        const vec_integers m_ = m;                                                                 \
                                                                                                    \
         ADD_OFFSET_TO(0, rows, s, m_, sums, sum_stride, member);                                   \
         ADD_OFFSET_TO(1, rows, s, m_, sums, sum_stride, member);                                   \
@@ -72,7 +71,7 @@ INLINE void add_4_bit(const int rows, struct few_sums *s, const int32_t *x, size
         add_pair(rows, s, x, stride, 2, nibble_products(v, 2, f.d));
         add_pair(rows, s, x, stride, 3, nibble_products(v, 3, f.d));
     }
-    ADD_OFFSET(rows, s, f.m, sums, sum_stride, all);
+    ADD_OFFSET(rows, s, VEC(srai_epi32)(f.m, 16), sums, sum_stride, all);
 }
 
 INLINE void add_8_bit(const int rows, struct few_sums *s, const int32_t *x, size_t stride,
@@ -236,52 +235,104 @@ static void nf4_few_rows(float *y, const struct word_rows *x, int n_rows, const 
     }
 }
 
-/* A step of eight columns; x: their pairs. */
-INLINE void codes_add_step(const int rows, const enum dtype dtype, struct few_sums *s,
-                           const int32_t *x, size_t stride, const uint8_t *part, const int step,
-                           vec_integers d)
+/* The sums of eight columns; x: their pairs. */
+INLINE void add_pairs(const int rows, struct few_sums *s, const int32_t *x, size_t stride,
+                      struct code_pairs w)
 {
-    const struct code_pairs w = code_products_of(dtype, part, step, d);
-
-    x += 4 * step;
     add_pair(rows, s, x, stride, 0, w.p0);
     add_pair(rows, s, x, stride, 1, w.p1);
     add_pair(rows, s, x, stride, 2, w.p2);
     add_pair(rows, s, x, stride, 3, w.p3);
 }
 
+/* A block of 32 columns of LANES outputs. */
+INLINE void codes_add_block(const int rows, const enum dtype dtype, struct few_sums *s,
+                            const struct word_rows *x, const uint8_t *block, size_t lane, size_t k,
+                            vec inv)
+{
+    const struct code_form form = cpu_codes_form(dtype);
+    const struct pair_factors f = code_pair_factors(dtype, block, lane, inv);
+    const uint8_t *part = cpu_codes_part(form, block, 0) + 4 * lane;
+    const int32_t *pairs = x->pairs + k / 2;
+
+    add_pairs(rows, s, pairs, x->stride, code_products_of(dtype, part, 0, f.d));
+    add_pairs(rows, s, pairs + 4, x->stride, code_products_of(dtype, part, 1, f.d));
+    add_pairs(rows, s, pairs + 8, x->stride, code_products_of(dtype, part, 2, f.d));
+    add_pairs(rows, s, pairs + 12, x->stride, code_products_of(dtype, part, 3, f.d));
+    if (!form.has_table)
+        ADD_OFFSET(rows, s, VEC(srai_epi32)(f.m, 16), x->sums + k / QUANT_BLOCK, x->sum_stride,
+                   all);
+}
+
+/* s's a += the products of a run, whose sums of codes times x these are; they begin anew. */
+#define END_RUN(rows, dtype, s, run, f, sums, sum_stride, member)                                  \
+    do {                                                                                           \
+        END_RUN_OF(0, rows, dtype, s, run, f, sums, sum_stride, member);                           \
+        END_RUN_OF(1, rows, dtype, s, run, f, sums, sum_stride, member);                           \
+        END_RUN_OF(2, rows, dtype, s, run, f, sums, sum_stride, member);                           \
+        END_RUN_OF(3, rows, dtype, s, run, f, sums, sum_stride, member);                           \
+        if (cpu_codes_form(dtype).zero == 0)                                                       \
+            ADD_OFFSET(rows, s, (f).m, sums, sum_stride, member);                                  \
+    } while (0)
+#define END_RUN_OF(r, rows, dtype, s, run, f, sums, sum_stride, member)                            \
+    if (rows > r) {                                                                                \
+        const int32_t zeros_ = cpu_codes_form(dtype).zero * (sums)[r * (sum_stride)].member;       \
+        const vec_integers codes_ = VEC(add_epi32)((run)->a##r, (run)->b##r);                      \
+                                                                                                   \
+        (s)->a##r = VEC(add_epi32)(                                                                \
+            (s)->a##r, VEC(mullo_epi32)((f).d, VEC(sub_epi32)(codes_, VEC(set1_epi32)(zeros_))));  \
+        (run)->a##r = (run)->b##r = VEC(setzero_si512)();                                          \
+    }
+
+/* 32 columns from k on of a block of 256: codes are added up first and multiplied with their run's
+ * scale once, which is the same sum. */
+INLINE void codes_add_part(const int rows, const enum dtype dtype, struct few_sums *s,
+                           const struct word_rows *x, const uint8_t *block, size_t lane, size_t k,
+                           struct code_factors units)
+{
+    const struct code_form form = cpu_codes_form(dtype);
+    const uint8_t *part = cpu_codes_part(form, block, k) + 4 * lane;
+    const int32_t *pairs = x->pairs + k / 2;
+    const struct column_sums *x_sums = x->sums + k / QUANT_BLOCK;
+    const vec_integers none = VEC(setzero_si512)();
+    struct few_sums run = {none, none, none, none, none, none, none, none};
+    struct pair_factors f = code_integers(dtype, block, k % form.block, lane, units);
+
+    add_pairs(rows, &run, pairs, x->stride, code_plain_pairs(dtype, part, 0));
+    add_pairs(rows, &run, pairs + 4, x->stride, code_plain_pairs(dtype, part, 1));
+    if (form.run < QUANT_BLOCK) {
+        END_RUN(rows, dtype, s, &run, f, x_sums, x->sum_stride, first);
+        f = code_integers(dtype, block, k % form.block + form.run, lane, units);
+    }
+    add_pairs(rows, &run, pairs + 8, x->stride, code_plain_pairs(dtype, part, 2));
+    add_pairs(rows, &run, pairs + 12, x->stride, code_plain_pairs(dtype, part, 3));
+    if (form.run < QUANT_BLOCK)
+        END_RUN(rows, dtype, s, &run, f, x_sums, x->sum_stride, second);
+    else
+        END_RUN(rows, dtype, s, &run, f, x_sums, x->sum_stride, all);
+}
+
 /* A group of n columns from `first` on, of the outputs [lane, lane + LANES). block: the one it is
- * in, or begins with; e: the exponents of its scales. */
+ * in, or begins with; e: what says its scales. */
 INLINE void codes_add_group(const int rows, const enum dtype dtype, float sums[][PANEL_ROWS],
                             const struct word_rows *x, const uint8_t *block, const uint8_t *e,
                             size_t lane, size_t first, size_t n)
 {
     const struct code_form form = cpu_codes_form(dtype);
-    const vec scales = VEC(castsi512_ps)(VEC(slli_epi32)(vec_load_uint8(e + lane), 23));
-    const vec inv = inverse_of_power(scales);
+    const vec scales = code_scales(dtype, block, e, lane), inv = code_inverse(dtype, scales);
     const vec_integers none = VEC(setzero_si512)();
     struct few_sums s = {none, none, none, none, none, none, none, none};
 
-    for (size_t k = first; k < first + n; k += QUANT_BLOCK) {
-        const uint8_t *part = cpu_codes_part(form, block, k) + 4 * lane;
-        const int32_t *pairs = x->pairs + k / 2;
-        const struct column_sums *x_sums = x->sums + k / QUANT_BLOCK;
-        struct pair_factors f = code_pair_factors(dtype, block, k % form.block, lane, inv);
+    if (cpu_codes_are_exact(form)) {
+        const struct code_factors units = code_group_factors(dtype, block, lane, inv);
 
-        codes_add_step(rows, dtype, &s, pairs, x->stride, part, 0, f.d);
-        codes_add_step(rows, dtype, &s, pairs, x->stride, part, 1, f.d);
-        if (form.run < QUANT_BLOCK) {
-            ADD_OFFSET(rows, &s, f.m, x_sums, x->sum_stride, first);
-            f = code_pair_factors(dtype, block, k % form.block + form.run, lane, inv);
-        }
-        codes_add_step(rows, dtype, &s, pairs, x->stride, part, 2, f.d);
-        codes_add_step(rows, dtype, &s, pairs, x->stride, part, 3, f.d);
-        if (form.run < QUANT_BLOCK)
-            ADD_OFFSET(rows, &s, f.m, x_sums, x->sum_stride, second);
-        else if (!form.has_table)
-            ADD_OFFSET(rows, &s, f.m, x_sums, x->sum_stride, all);
-        if (form.block == QUANT_BLOCK)
+        for (size_t k = first; k < first + n; k += QUANT_BLOCK)
+            codes_add_part(rows, dtype, &s, x, block, lane, k, units);
+    } else {
+        for (size_t k = first; k < first + n; k += QUANT_BLOCK) {
+            codes_add_block(rows, dtype, &s, x, block, lane, k, inv);
             block += cpu_codes_block_bytes(form);
+        }
     }
     add_products(rows, sums, lane, &s, scales, x->scales + first / WORD_GROUP * x->scale_stride);
 }
@@ -291,7 +342,7 @@ INLINE void codes_few(const int rows, const enum dtype dtype, float *y, const st
 {
     const struct code_form form = cpu_codes_form(dtype);
     const size_t left = m->rows - panel * PANEL_ROWS, n = left < PANEL_ROWS ? left : PANEL_ROWS;
-    const uint8_t *e = m->exponents + panel * word_groups(m->cols) * PANEL_ROWS;
+    const uint8_t *e = m->scale_bytes + panel * word_groups(m->cols) * PANEL_ROWS;
     const size_t group_bytes = cpu_codes_block_bytes(form) * WORD_GROUP / form.block;
     _Alignas(64) float sums[WORD_FEW_ROWS][PANEL_ROWS] = {{0}};
 

@@ -10,13 +10,14 @@
  *
  * No sum overflows: |sum q_x q_w| <= |q_x| |q_w| over any part of a group (Cauchy-Schwarz), and
  * each norm is at most WORD_NORM + 1.6 sqrt(WORD_GROUP) < 46226 with the rounding of the numbers
- * (0.5 each for floats, at most 1.6 for what is expanded from blocks); 46226^2 < 2^31.
+ * (0.5 each for floats, at most 1.6 for what is expanded from blocks); 46226^2 < 2^31. Those of
+ * codes whose scale is not d times a power of two are off by 32 at most: 46456 * 46226 < 2^31.
  *
  * Weights of blocks are expanded when they are multiplied; F32, F16 and BF16 ones are rounded once,
  * on upload, and kept as pairs, unless they are looked up as an embedding too: then they stay what
  * the file has, and are rounded when they are multiplied. The bits are the same.
  *
- * Scales of what is codes in the file are powers of two, since a byte then says one.
+ * The scales of what is codes in the file are such as a byte can say.
  *
  * A number is off by s / 2: of a group of like numbers, 2^-13 of their size or less, against the
  * 2^-9 of bf16. A group whose scale is not finite gives results that are not; one whose scale is
@@ -33,26 +34,12 @@
 
 enum { WORD_GROUP = 64, WORD_NORM = 46200, WORD_MOST = 32700 };
 
-/* Of codes (cpu_codes.h) a scale is rounded up to a power of two, and kept as a byte: its exponent
- * as a float has it. 0 is a scale of 0, 255 one that is not finite. */
-static inline uint8_t word_exponent(float scale)
-{
-    uint32_t bits;
-
-    memcpy(&bits, &scale, sizeof(bits));
-    if ((bits >> 23 & 255) == 255)
-        return 255;
-    return (uint8_t)((bits >> 23) + ((bits & 0x7FFFFF) > 0));
-}
-
-static inline float word_scale(uint8_t exponent)
-{
-    const uint32_t bits = (uint32_t)exponent << 23;
-    float scale;
-
-    memcpy(&scale, &bits, sizeof(scale));
-    return scale;
-}
+/* Of codes (cpu_codes.h) a scale is a byte e: the exponent of a power of two as a float has it, 255
+ * for what is not finite. Of blocks of 256 columns, which have one d, e <= WORD_HALVINGS is the
+ * scale |d| 2^-e instead: codes times a run's scale are then exact integers. A power serves where
+ * no such scale is large enough, as a block's offset exceeds d by far; it is WORD_LEAST_POWER or
+ * more. */
+enum { WORD_HALVINGS = 15, WORD_LEAST_POWER = 64 };
 
 /* Two columns side by side, the first in the lower half, are an int32_t: a pair. */
 
@@ -92,10 +79,13 @@ struct cpu_words {
     /* The scales of a panel, [groups][16]; scratch has WORD_GROUP * 16 floats, aligned to 64. */
     void (*measure)(float *scales, const struct matrix *matrix, size_t panel, float *scratch);
 
+    /* Of codes: what the bytes of a panel's groups stand for, [ceil(n / WORD_GROUP)][16]. */
+    void (*scales)(float *scales, const struct matrix *matrix, size_t panel, size_t first,
+                   size_t n);
+
     /* w[ceil(n / 2)][16] = pairs of columns [first, first + n) of a panel; first a multiple of
      * WORD_GROUP, n as well or up to the last column. scales: those of group first / WORD_GROUP and
-     * on. Blocks of 4 and 8 bits are multiplied out in 16-bit steps: off by 1.6 at most, not 0.5.
-     */
+     * on. Blocks of 32 are multiplied out in 16-bit steps: off by 1.6 at most, not 0.5. */
     void (*expand)(int32_t *w, const struct matrix *matrix, const float *scales, size_t panel,
                    size_t first, size_t n);
 

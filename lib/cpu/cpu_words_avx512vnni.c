@@ -181,6 +181,7 @@ const struct cpu_words words_avx512vnni = {
     .chunk = 640,
     .round = vector_round,
     .measure = measure,
+    .scales = codes_scales,
     .expand = vector_expand,
     .tile_rows = WORD_ROWS,
     .tile_panels = WORD_PANELS,

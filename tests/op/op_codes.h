@@ -14,8 +14,9 @@ static inline double op_f16(const uint8_t *p)
 {
     const unsigned bits = (unsigned)(p[0] | p[1] << 8), exponent = bits >> 10 & 31u;
     const double fraction = (double)(bits & 1023u);
-    const double size =
-        exponent ? ldexp(1024 + fraction, (int)exponent - 25) : ldexp(fraction, -24);
+    const double size = exponent == 31 ? (fraction > 0 ? (double)NAN : (double)INFINITY)
+                        : exponent     ? ldexp(1024 + fraction, (int)exponent - 25)
+                                       : ldexp(fraction, -24);
 
     return bits & 0x8000u ? -size : size;
 }

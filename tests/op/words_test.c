@@ -171,6 +171,50 @@ static void what_is_not_finite_stays_where_it_was(void **state)
     free(w);
 }
 
+/* The factors of a type's first block in row 5, as 16 bits each. */
+static void set_factors(const struct tensor_view *w, uint32_t d, uint32_t m)
+{
+    const struct op_factors at = op_factors_at(w->dtype);
+    uint8_t *block = (uint8_t *)(uintptr_t)w->data + w->size / w->rows * 5;
+
+    op_put16(block + at.d, d);
+    if (at.m >= 0)
+        op_put16(block + at.m, m);
+}
+
+/* Of types whose blocks count their scales in one d: it is 0, the least there is, below 0, or not
+ * finite, beside offsets of any size. */
+static void factors_of_any_size_are_minded(void **state)
+{
+    static const enum dtype dtypes[] = {DTYPE_Q2_K, DTYPE_Q3_K, DTYPE_Q4_K, DTYPE_Q5_K, DTYPE_Q6_K};
+    static const uint32_t factors[] = {0, 1, 0x8001, 0x2000, 0xA800, 0x7BFF, 0x7C00, 0x7E00};
+    enum { F = LENGTH(factors) };
+    static float got[N * ROWS];
+    float *x = op_random(1, (size_t)N * MOST_COLS, 1);
+
+    (void)state;
+    for (size_t i = 0; i < LENGTH(dtypes) * F * F; i++) {
+        const struct tensor_view w = op_weights(dtypes[i / (F * F)], ROWS, MOST_COLS, 1);
+
+        set_factors(&w, factors[i / F % F], factors[i % F]);
+        multiply(got, x, &w);
+        for (size_t r = 0; r < ROWS; r++) {
+            double want = 0, size = 0;
+
+            for (size_t k = 0; k < MOST_COLS; k++) {
+                want += (double)x[k] * (double)op_weight(&w, r, k);
+                size += fabs((double)op_weight(&w, r, k));
+            }
+            if (isfinite(want))
+                assert_true(fabs((double)got[r] - want) <= 1e-3 * size);
+            else
+                assert_false(isfinite(got[r]) != 0);
+        }
+        free((void *)(uintptr_t)w.data);
+    }
+    free(x);
+}
+
 static const struct {
     const char *name;
     CMUnitTestFunction run;
@@ -181,6 +225,7 @@ static const struct {
     {"zeros_and_what_is_next_to_them_give_next_to_nothing",
      zeros_and_what_is_next_to_them_give_next_to_nothing},
     {"what_is_not_finite_stays_where_it_was", what_is_not_finite_stays_where_it_was},
+    {"factors_of_any_size_are_minded", factors_of_any_size_are_minded},
 };
 
 struct planned {
