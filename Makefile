@@ -129,6 +129,10 @@ card: all
 peers:
 	$(Q)tests/bench/fetch_peers.sh
 
+## torture   kill runs with --resume at each system call, and have the disk refuse it: EVERY=N, ONLY="score ..."
+torture: all $(FIXTURES)
+	$(Q)MEDRAT_BUILD=$(CURDIR)/$(BUILD) tests/torture.sh $(or $(EVERY),1) $(ONLY)
+
 ## fuzz      fuzz one parser: make fuzz TARGET=jsonl [SECONDS=60]
 SECONDS ?= 60
 fuzz: deps
@@ -244,6 +248,6 @@ $(BUILD)/tests/golden/make_%: $(BUILD)/tests/golden/make_%.o $(GOLDEN) $(LIB)
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-.PHONY: all lib demo check threaded doubles tests deps models bench bench-train bench-7b card peers fuzz fuzzers coverage golden adapter install uninstall format clean help
+.PHONY: all lib demo check threaded doubles tests deps models bench bench-train bench-7b card peers torture fuzz fuzzers coverage golden adapter install uninstall format clean help
 .SECONDARY:
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)

@@ -1,4 +1,5 @@
 /* medrat-gen: questions, prompts, messages or tokens -> rationales, or any generation. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -105,6 +106,16 @@ static void stats(void *self, struct buf *members)
     generator_write_stats(self, members);
 }
 
+static void settings(void *self, json_t *list)
+{
+    char hash[17];
+
+    (void)self;
+    engine_settings(&engine, list);
+    snprintf(hash, sizeof(hash), "%016" PRIx64, recipe.hash);
+    json_object_set_new(list, "recipe-hash", json_string(hash));
+}
+
 /* Prompts that no --max-length bounds may be as long as the model's context. */
 static bool check_memory(const struct model_choice *choice, struct status *status)
 {
@@ -176,6 +187,7 @@ int main(int argc, char **argv)
                                       .step = step,
                                       .release = release,
                                       .stats = stats,
+                                      .settings = settings,
                                       .lines_member = "query"};
     struct cli_operands operands;
     struct stream_options stream;

@@ -103,6 +103,22 @@ static void stats(void *self, struct buf *members)
         engine_write_stats(&engine, members);
 }
 
+static void settings(void *self, json_t *list)
+{
+    struct buf cut = {0};
+
+    (void)self;
+    cut_name(&reranker.cut, &cut);
+    json_object_set_new(list, "cut", json_string(cut.data));
+    buf_release(&cut);
+    if (reranker.encoder)
+        json_object_set_new(list, "encoder", json_string(encoder_name(reranker.encoder)));
+    if (reranker.cross)
+        json_object_set_new(list, "cross-encoder", json_string(cross_encoder_name(reranker.cross)));
+    if (engine.device)
+        engine_settings(&engine, list);
+}
+
 static void check_usage(const struct cli_operands *operands)
 {
     const bool encoder = cli_source(&tool, operands, &encoder_option) == CLI_FROM_FLAG;
@@ -185,6 +201,7 @@ int main(int argc, char **argv)
         .step = step,
         .release = release,
         .stats = stats,
+        .settings = settings,
     };
     struct cli_operands operands;
     struct stream_options stream;

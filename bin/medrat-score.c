@@ -11,6 +11,7 @@
 #include "cli/verify.h"
 #include "run/engine.h"
 #include "run/memory_plan.h"
+#include "run/score_partial.h"
 #include "run/score_report.h"
 #include "run/scorer.h"
 
@@ -79,13 +80,17 @@ static const struct cli_tool tool = {
 };
 
 /* A record's results become part of the whole run's. */
-static void count(const struct record *record, const struct scoring *scoring)
+static void put(void *self, const struct job *job)
 {
+    const struct record *record = &job->record;
     const enum scorer_leg compared[] = {SCORER_BASE, SCORER_MAIN};
     struct score_result results[SCORE_PROTOCOL_MAX_LEGS];
 
+    (void)self;
+    if (!totals)
+        return;
     for (int leg = 0; leg < totals->n_legs; leg++)
-        results[leg] = *scorer_result(scoring, totals->n_legs == 2 ? compared[leg] : SCORER_MAIN);
+        results[leg] = *scorer_result(job->work, totals->n_legs == 2 ? compared[leg] : SCORER_MAIN);
     score_totals_add(totals, record->key, record->id, results);
 }
 
@@ -98,13 +103,10 @@ static void finish(void)
         struct job *job = scorer_owner(scoring);
         struct status why;
 
-        if (!scorer_write(scoring, &job->members, &why)) {
+        if (scorer_write(scoring, &job->members, &why))
+            job_done(job);
+        else
             job_fail(job, &why);
-            continue;
-        }
-        if (totals)
-            count(&job->record, scoring);
-        job_done(job);
     }
 }
 
@@ -133,6 +135,31 @@ static void stats(void *self, struct buf *members)
 {
     engine_write_stats(&engine, members);
     scorer_write_stats(self, members);
+}
+
+static void settings(void *self, json_t *list)
+{
+    (void)self;
+    engine_settings(&engine, list);
+}
+
+static void save(void *self, struct buf *state)
+{
+    (void)self;
+    if (totals)
+        score_partial_write(totals, state);
+}
+
+static bool load(void *self, struct text state, struct status *status)
+{
+    struct score_totals *saved = score_partial_parse(state, status);
+
+    (void)self;
+    if (!saved)
+        return false;
+    score_totals_free(totals);
+    totals = saved;
+    return true;
 }
 
 /* The run is over, and all of its records were dealt with. */
@@ -351,6 +378,10 @@ int main(int argc, char **argv)
         .begin = begin,
         .step = step,
         .release = release,
+        .put = put,
+        .settings = settings,
+        .save = save,
+        .load = load,
         .stats = stats,
         .complete = complete,
     };

@@ -5,6 +5,7 @@
 #include "cli/model_path.h"
 #include "cli/process.h"
 #include "text/token_record.h"
+#include "text/tokenizer_identity.h"
 
 static struct common_args args = COMMON_ARGS_INIT;
 static struct token_record work;
@@ -67,6 +68,15 @@ static bool begin(void *self, struct job *job, struct status *status)
 static void stats(void *self, struct buf *members)
 {
     token_record_write_stats(self, members);
+}
+
+static void settings(void *self, json_t *list)
+{
+    char identity[TOKENIZER_IDENTITY_SIZE];
+
+    (void)self;
+    tokenizer_identity(work.tokenizer, identity);
+    json_object_set_new(list, "tokenizer", json_string(identity));
 }
 
 /* Options that mean nothing when ids become text, or text passages. */
@@ -160,6 +170,7 @@ int main(int argc, char **argv)
     stream_tool.n_makes = list_makes(makes);
     stream_tool.begin = begin;
     stream_tool.stats = stats;
+    stream_tool.settings = settings;
     exit_status = stream_run(&stream, &stream_tool);
     token_record_close(&work);
     tokenizer_close(tokenizer);

@@ -27,8 +27,10 @@ struct jsonl {
     bool at_start;         /* nothing of this file was taken yet: a byte order mark may come */
     uint64_t closed_bytes; /* of files that are done */
     char chunk[CHUNK_SIZE];
-    size_t start, end; /* of chunk: read, not yet handed on */
-    struct buf line;   /* the line that is being put together */
+    size_t start, end;             /* of chunk: read, not yet handed on */
+    uint64_t chunk_offset;         /* of chunk, in the file as it is unpacked */
+    uint64_t first_byte, end_byte; /* a line is ours whose first byte is at one of these */
+    struct buf line;               /* the line that is being put together */
     uint64_t line_size;
     int stop[2]; /* a pipe: readable once interrupted */
 };
@@ -83,6 +85,7 @@ struct jsonl *jsonl_open(const char *const *paths, size_t n_paths, size_t max_li
     jsonl->n_paths = n_paths > 0 ? n_paths : 1;
     jsonl->max_line = max_line < SIZE_MAX / 4 ? max_line : SIZE_MAX / 4;
     jsonl->total_size = total_size(jsonl->paths, jsonl->n_paths);
+    jsonl->end_byte = UINT64_MAX;
     if (pipe(jsonl->stop) != 0) {
         status_set(status, STATUS_IO, "cannot make a pipe: %s", strerror(errno));
         free(jsonl);
@@ -120,9 +123,54 @@ uint64_t jsonl_total_size(const struct jsonl *jsonl)
     return jsonl->total_size;
 }
 
+static bool is_packed(const char *path)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    uint8_t magic[2] = {0};
+    const bool is = fd >= 0 && read(fd, magic, 2) == 2 && magic[0] == 0x1f && magic[1] == 0x8b;
+
+    if (fd >= 0)
+        close(fd);
+    return is;
+}
+
+bool jsonl_shard_check(const char *const *paths, size_t n_paths, struct status *status)
+{
+    struct stat st;
+
+    if (n_paths != 1 || strcmp(paths[0], "-") == 0)
+        return status_fail(status, STATUS_USAGE,
+                           "option '--shard' wants one file as operand: there is no part of %s",
+                           n_paths > 1 ? "several" : "standard input");
+    if (stat(paths[0], &st) == 0 && !S_ISREG(st.st_mode))
+        return status_fail(status, STATUS_USAGE,
+                           "%s: is a pipe or a device: option '--shard' wants a plain file",
+                           paths[0]);
+    if (is_packed(paths[0]))
+        return status_fail(status, STATUS_USAGE,
+                           "%s: is packed (gzip): option '--shard' wants a plain file", paths[0]);
+    return true;
+}
+
+/* Where part k of n begins, from 0. */
+static uint64_t part_begins(uint64_t size, uint64_t k, uint64_t n)
+{
+    return size / n * k + size % n * k / n; /* n is at most JSONL_MOST_SHARDS */
+}
+
+void jsonl_shard_set(struct jsonl *jsonl, struct jsonl_shard shard)
+{
+    const uint64_t size = jsonl->total_size;
+
+    jsonl->first_byte = part_begins(size, shard.k - 1, shard.n);
+    jsonl->end_byte = shard.k == shard.n ? size : part_begins(size, shard.k, shard.n);
+    jsonl->total_size = jsonl->end_byte - jsonl->first_byte;
+}
+
 /* More bytes into the empty chunk; none: the file is at its end. */
 static bool fill_chunk(struct jsonl *jsonl, struct status *status)
 {
+    jsonl->chunk_offset += jsonl->end;
     jsonl->start = jsonl->end = 0;
     return byte_source_read(jsonl->source, jsonl->chunk, CHUNK_SIZE, &jsonl->end, status);
 }
@@ -168,10 +216,47 @@ static bool hand_out(struct jsonl *jsonl, bool ended, char last, struct line *li
         .too_long = jsonl->line_size > jsonl->max_line,
         .unfinished = !ended,
         .size = jsonl->line_size,
-        .position = jsonl->closed_bytes + byte_source_position(jsonl->source),
+        .position = jsonl->closed_bytes + byte_source_position(jsonl->source) - jsonl->first_byte,
     };
     if (line->too_long)
         line->bytes.len = 0;
+    return true;
+}
+
+static bool interrupted(const struct jsonl *jsonl)
+{
+    return jsonl->source && byte_source_stopped(jsonl->source);
+}
+
+/* To behind the next line end, or the end of the file. */
+static bool skip_line(struct jsonl *jsonl, struct status *status)
+{
+    for (;;) {
+        const char *from = jsonl->chunk + jsonl->start;
+        const size_t held = jsonl->end - jsonl->start;
+        const char *line_end = held > 0 ? memchr(from, '\n', held) : NULL;
+
+        jsonl->start = line_end ? (size_t)(line_end - jsonl->chunk) + 1 : jsonl->end;
+        if (line_end)
+            return true;
+        if (!fill_chunk(jsonl, status))
+            return false;
+        if (jsonl->end == 0)
+            return true;
+    }
+}
+
+/* Passes over the lines of the parts before. */
+static bool skip_to_part(struct jsonl *jsonl, struct status *status)
+{
+    while (jsonl->chunk_offset + jsonl->start < jsonl->first_byte) {
+        if (!skip_line(jsonl, status))
+            return false;
+        jsonl->number++;
+        jsonl->at_start = false;
+        if (interrupted(jsonl))
+            break;
+    }
     return true;
 }
 
@@ -180,6 +265,10 @@ static enum jsonl_result next_in_file(struct jsonl *jsonl, struct line *line, st
 {
     char last = '\0';
 
+    if (!skip_to_part(jsonl, status))
+        return JSONL_FAILED;
+    if (jsonl->chunk_offset + jsonl->start >= jsonl->end_byte)
+        return JSONL_END;
     buf_reset(&jsonl->line);
     jsonl->line_size = 0;
     for (;;) {
@@ -202,11 +291,6 @@ static enum jsonl_result next_in_file(struct jsonl *jsonl, struct line *line, st
         if (jsonl->end == 0)
             return hand_out(jsonl, false, last, line) ? JSONL_LINE : JSONL_END;
     }
-}
-
-static bool interrupted(const struct jsonl *jsonl)
-{
-    return jsonl->source && byte_source_stopped(jsonl->source);
 }
 
 enum jsonl_result jsonl_next(struct jsonl *jsonl, struct line *line, struct status *status)

@@ -37,6 +37,21 @@ struct jsonl *jsonl_open(const char *const *paths, size_t n_paths, size_t max_li
                          struct status *status) MUST_CHECK;
 void jsonl_close(struct jsonl *jsonl); /* NULL allowed */
 
+enum { JSONL_MOST_SHARDS = 1000000 };
+
+/* A part of one file: k of n ranges of its bytes, as equal as can be, 1 <= k <= n. A line belongs
+ * to the range that has its first byte; line numbers are those of the whole file. The parts one
+ * after the other are the file. */
+struct jsonl_shard {
+    uint64_t k, n; /* n 0: the whole */
+};
+
+/* STATUS_USAGE unless the operands are one regular file that is not packed. */
+bool jsonl_shard_check(const char *const *paths, size_t n_paths, struct status *status) MUST_CHECK;
+
+/* Before the first jsonl_next of such an operand. */
+void jsonl_shard_set(struct jsonl *jsonl, struct jsonl_shard shard);
+
 /* Waits for the next line. STATUS_NO_INPUT: a file is not there; STATUS_IO: reading failed;
  * STATUS_DATA: a gzip stream is broken. */
 enum jsonl_result jsonl_next(struct jsonl *jsonl, struct line *line,

@@ -1,10 +1,8 @@
-#define _XOPEN_SOURCE 700 /* realpath */
 #include "formats/output_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +10,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "base/file_io.h"
 #include "base/memory.h"
 
 #define TEMPORARY_NAME ".medrat-XXXXXX"
@@ -42,15 +41,6 @@ static bool ends_in_gz(const char *path)
     return len > 3 && strcmp(path + len - 3, ".gz") == 0;
 }
 
-/* The umask can only be read by setting it; no other thread of ours makes files meanwhile. */
-static mode_t mode_of_new_files(void)
-{
-    const mode_t mask = umask(0);
-
-    umask(mask);
-    return 0666 & ~mask;
-}
-
 /* The directory part of a path with its slash, "" for none, and TEMPORARY_NAME behind it. */
 static char *temporary_beside(const char *path)
 {
@@ -63,15 +53,27 @@ static char *temporary_beside(const char *path)
     return name;
 }
 
-/* What `path` names in the end; a name that nothing has yet is itself. */
-static char *resolve(const char *path)
+/* temporary: the name to write at; NULL: one that nothing has. Mode 0600. */
+static bool open_temporary(struct output_file *output, const char *temporary, struct status *status)
 {
-    char *real = realpath(path, NULL);
-
-    return real ? real : memory_string(path, strlen(path));
+    if (temporary) {
+        output->temporary = memory_string(temporary, strlen(temporary));
+        output->fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    } else {
+        output->temporary = temporary_beside(output->path);
+        output->fd = mkstemp(output->temporary);
+    }
+    if (output->fd < 0) {
+        free(output->temporary);
+        output->temporary = NULL;
+        return fail(output, status);
+    }
+    fcntl(output->fd, F_SETFD, FD_CLOEXEC);
+    return true;
 }
 
-static bool open_file(struct output_file *output, const char *path, struct status *status)
+static bool open_file(struct output_file *output, const char *path, const char *temporary,
+                      struct status *status)
 {
     struct stat st;
     const bool exists = stat(path, &st) == 0;
@@ -80,17 +82,9 @@ static bool open_file(struct output_file *output, const char *path, struct statu
         output->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
         return output->fd >= 0 || fail(output, status);
     }
-    output->mode = exists ? st.st_mode & 0777 : mode_of_new_files();
-    output->path = resolve(path);
-    output->temporary = temporary_beside(output->path);
-    output->fd = mkstemp(output->temporary); /* mode 0600 */
-    if (output->fd < 0) {
-        free(output->temporary);
-        output->temporary = NULL;
-        return fail(output, status);
-    }
-    fcntl(output->fd, F_SETFD, FD_CLOEXEC);
-    return true;
+    output->mode = exists ? st.st_mode & 0777 : file_mode_of_new();
+    output->path = file_resolve(path);
+    return open_temporary(output, temporary, status);
 }
 
 static bool open_gzip(struct output_file *output, struct status *status)
@@ -105,6 +99,12 @@ static bool open_gzip(struct output_file *output, struct status *status)
 
 struct output_file *output_file_open(const char *path, struct status *status)
 {
+    return output_file_open_as(path, NULL, status);
+}
+
+struct output_file *output_file_open_as(const char *path, const char *temporary,
+                                        struct status *status)
+{
     struct output_file *output = memory_zeroed(1, sizeof(*output));
 
     output->is_stdout = !path || strcmp(path, "-") == 0;
@@ -113,7 +113,8 @@ struct output_file *output_file_open(const char *path, struct status *status)
     output->fd = output->is_stdout ? STDOUT_FILENO : -1;
     if (output->is_stdout)
         return output;
-    if (open_file(output, path, status) && (!ends_in_gz(path) || open_gzip(output, status)))
+    if (open_file(output, path, temporary, status) &&
+        (!ends_in_gz(path) || open_gzip(output, status)))
         return output;
     output_file_discard(output);
     return NULL;
@@ -141,29 +142,6 @@ void output_file_discard(struct output_file *output)
     release(output);
 }
 
-/* All of it, also where signals interrupt, pipes take little, or somebody has set O_NONBLOCK. */
-static bool write_all(struct output_file *output, const void *bytes, size_t n,
-                      struct status *status)
-{
-    const char *from = bytes;
-
-    while (n > 0) {
-        const ssize_t put = write(output->fd, from, n);
-
-        if (put >= 0) {
-            from += put;
-            n -= (size_t)put;
-        } else if (errno == EAGAIN) {
-            struct pollfd wait = {.fd = output->fd, .events = POLLOUT};
-
-            poll(&wait, 1, -1);
-        } else if (errno != EINTR) {
-            return fail(output, status);
-        }
-    }
-    return true;
-}
-
 static bool deflate_all(struct output_file *output, struct text bytes, int flush,
                         struct status *status)
 {
@@ -182,8 +160,8 @@ static bool deflate_all(struct output_file *output, struct text bytes, int flush
             z->avail_out = COMPRESSED_SIZE;
             deflate(z, flush);
             bytes.len -= before - z->avail_in;
-            if (!write_all(output, output->compressed, COMPRESSED_SIZE - z->avail_out, status))
-                return false;
+            if (!file_write_all(output->fd, output->compressed, COMPRESSED_SIZE - z->avail_out))
+                return fail(output, status);
         } while (z->avail_out == 0);
     } while (bytes.len > 0);
     return true;
@@ -194,7 +172,7 @@ bool output_file_write(struct output_file *output, struct text bytes, struct sta
     output->size += bytes.len;
     if (output->gzip)
         return bytes.len == 0 || deflate_all(output, bytes, Z_NO_FLUSH, status);
-    return write_all(output, bytes.ptr, bytes.len, status);
+    return file_write_all(output->fd, bytes.ptr, bytes.len) || fail(output, status);
 }
 
 /* Some file systems report a full disk only when a descriptor is closed. */
@@ -203,21 +181,6 @@ static bool close_copy(struct output_file *output, struct status *status)
     const int copy = fcntl(output->fd, F_DUPFD_CLOEXEC, 3);
 
     return copy < 0 || close(copy) == 0 || fail(output, status);
-}
-
-/* The new name must survive a power cut as well. */
-static void sync_directory(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    char *directory = slash ? memory_string(path, slash == path ? 1 : (size_t)(slash - path))
-                            : memory_string(".", 1);
-    const int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd >= 0) {
-        fsync(fd);
-        close(fd);
-    }
-    free(directory);
 }
 
 static bool finish(struct output_file *output, struct status *status)
@@ -238,7 +201,7 @@ static bool finish(struct output_file *output, struct status *status)
         return true;
     if (rename(output->temporary, output->path) != 0)
         return fail(output, status);
-    sync_directory(output->path);
+    file_sync_folder_of(output->path);
     free(output->temporary);
     output->temporary = NULL;
     return true;

@@ -18,6 +18,10 @@ struct output_file;
 /* path NULL or "-": standard output. STATUS_IO if it cannot be made. */
 struct output_file *output_file_open(const char *path, struct status *status) MUST_CHECK;
 
+/* The same, written at `temporary` beside it, whatever is there; NULL: a name of its own. */
+struct output_file *output_file_open_as(const char *path, const char *temporary,
+                                        struct status *status) MUST_CHECK;
+
 /* Writes all of it, straight through but for what gzip holds back. STATUS_IO names the file. A
  * failed output can only be discarded. */
 bool output_file_write(struct output_file *output, struct text bytes,

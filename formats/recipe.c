@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/suggest.h"
 #include "formats/yaml_tree.h"
@@ -294,6 +295,7 @@ bool recipe_parse_yaml(struct recipe *recipe, struct text yaml, const char *name
     if (!yaml_tree_parse(&tree, yaml, name, status))
         return false;
     ok = read_tree(recipe, &tree, status);
+    recipe->hash = hash64(yaml.ptr, yaml.len);
     yaml_tree_release(&tree);
     return ok;
 }

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/status.h"
 #include "formats/prompt_template.h"
@@ -22,7 +23,8 @@ struct recipe_message {
 
 /* Either `prompt` or `messages`. */
 struct recipe {
-    char *name; /* of the file, for messages */
+    char *name;    /* of the file, for messages */
+    uint64_t hash; /* of its bytes */
     bool has_prompt;
     struct prompt_template prompt;
     struct recipe_message *messages;

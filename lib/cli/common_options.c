@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/number.h"
+#include "cli/resume.h"
+#include "cli/run_lock.h"
 
 const char *const common_options_on_error[] = {"emit", "skip", "fail", NULL};
 const char *const common_options_existing[] = {"error", "replace", "keep", NULL};
@@ -49,6 +51,80 @@ bool common_options_expect(void *value, const char *argument, struct status *sta
     return true;
 }
 
+static bool variable(const char *name, uint64_t *value)
+{
+    const char *text = getenv(name);
+
+    return text && number_uint64(text, value);
+}
+
+/* Task ids begin anywhere, and may be some apart. */
+static bool shard_of_slurm(struct jsonl_shard *shard, struct status *status)
+{
+    uint64_t id, least, step = 1, n;
+
+    if (!variable("SLURM_ARRAY_TASK_ID", &id) || !variable("SLURM_ARRAY_TASK_MIN", &least) ||
+        !variable("SLURM_ARRAY_TASK_COUNT", &n))
+        return status_fail(status, STATUS_USAGE,
+                           "'auto' is for a task of a Slurm array: SLURM_ARRAY_TASK_ID, _MIN and "
+                           "_COUNT are not set");
+    variable("SLURM_ARRAY_TASK_STEP", &step);
+    *shard = (struct jsonl_shard){(id - least) / (step > 0 ? step : 1) + 1, n};
+    return true;
+}
+
+static bool parse_shard(struct jsonl_shard *shard, const char *argument)
+{
+    const char *slash = strchr(argument, '/');
+    char k[24];
+
+    if (!slash || (size_t)(slash - argument) >= sizeof(k))
+        return false;
+    memcpy(k, argument, (size_t)(slash - argument));
+    k[slash - argument] = '\0';
+    return number_uint64(k, &shard->k) && number_uint64(slash + 1, &shard->n);
+}
+
+bool common_options_shard(void *value, const char *argument, struct status *status)
+{
+    struct jsonl_shard shard = {0};
+
+    if (strcmp(argument, "auto") == 0) {
+        if (!shard_of_slurm(&shard, status))
+            return false;
+    } else if (!parse_shard(&shard, argument)) {
+        return status_fail(status, STATUS_USAGE, "'%.64s' is not a part as 3/8, or auto", argument);
+    }
+    if (shard.k < 1 || shard.k > shard.n || shard.n > JSONL_MOST_SHARDS)
+        return status_fail(status, STATUS_USAGE, "'%.64s': part %llu of %llu", argument,
+                           (unsigned long long)shard.k, (unsigned long long)shard.n);
+    *(struct jsonl_shard *)value = shard;
+    return true;
+}
+
+bool common_options_every(void *value, const char *argument, struct status *status)
+{
+    const size_t len = strlen(argument);
+    struct common_every every = {0};
+    char number[32];
+
+    if (number_uint64(argument, &every.records) && every.records > 0) {
+        *(struct common_every *)value = every;
+        return true;
+    }
+    if (len > 1 && len < sizeof(number) && argument[len - 1] == 's') {
+        memcpy(number, argument, len - 1);
+        number[len - 1] = '\0';
+        if (number_double(number, &every.seconds) && every.seconds >= 0 && every.seconds < 1e9) {
+            every.records = 0;
+            *(struct common_every *)value = every;
+            return true;
+        }
+    }
+    return status_fail(status, STATUS_USAGE,
+                       "'%.64s' is not a number of records or of seconds, as 500 or 30s", argument);
+}
+
 /* -q in the environment or a file gives way to -v on the command line, and the other way round. */
 static bool settle_quiet(const struct cli_tool *tool, struct common_args *args,
                          const struct cli_operands *operands)
@@ -72,6 +148,11 @@ void common_options_stream(const struct cli_tool *tool, struct common_args *args
         status_set(&status, STATUS_USAGE, "options '--quiet' and '--verbose' exclude each other");
     if (args->query && operands->n > 0)
         status_set(&status, STATUS_USAGE, "with option '--query' no file is read");
+    if (args->shard.n > 0 && args->expect.file)
+        status_set(&status, STATUS_USAGE,
+                   "with option '--shard' only a number can be expected: '--expect N'");
+    if (args->resume && (!args->output || strcmp(args->output, "-") == 0))
+        status_set(&status, STATUS_USAGE, "option '--resume' needs an output file (-o)");
     if (status.code != STATUS_OK)
         cli_die(tool, &status);
     *stream = (struct stream_options){
@@ -95,9 +176,17 @@ void common_options_stream(const struct cli_tool *tool, struct common_args *args
                                        : STREAM_PROGRESS_OFF,
         .quiet = args->quiet,
         .verbose = args->verbose,
+        .shard = args->shard,
+        .resume = args->resume,
+        .checkpoint_records = args->checkpoint_every.records,
+        .checkpoint_seconds = args->checkpoint_every.seconds,
+        .grace = args->grace,
+        .cli = tool,
     };
     if (stream_input_is_terminal(stream))
         cli_no_input(tool);
-    if (!stream_check(stream, &status))
+    if (args->lock && !run_lock_take(args->lock, args->lock_wait, &status))
+        cli_die(tool, &status);
+    if (!stream_check(stream, &status) || (args->resume && !resume_pin(args->output, &status)))
         cli_die(tool, &status);
 }

@@ -27,6 +27,11 @@ struct common_expect {
     const char *file; /* NULL: n */
 };
 
+struct common_every {
+    uint64_t records; /* 0: seconds */
+    double seconds;
+};
+
 struct common_args {
     const char *output, *errors, *stats;
     int on_error, existing, format; /* enum stream_on_error, _existing, _format */
@@ -43,11 +48,19 @@ struct common_args {
     int quantize; /* enum quantize of model/model_files.h */
     size_t mem;   /* 0: no limit */
     uint64_t seed;
+    struct jsonl_shard shard;
+    bool resume;
+    struct common_every checkpoint_every;
+    double grace;
+    const char *lock;
+    double lock_wait;
 };
 
 #define COMMON_ARGS_INIT                                                                           \
     {                                                                                              \
-        .max_line = STREAM_MAX_LINE_DEFAULT, .progress = -1, .batch = 16                           \
+        .max_line = STREAM_MAX_LINE_DEFAULT, .progress = -1, .batch = 16, .checkpoint_every = {    \
+            .seconds = STREAM_CHECKPOINT_SECONDS                                                   \
+        }                                                                                          \
     }
 
 extern const char *const common_options_on_error[]; /* emit, skip, fail */
@@ -57,6 +70,8 @@ extern const char *const common_options_quantize[]; /* off, nf4, nf4-dq */
 extern const char *const common_options_truncate[]; /* head, tail, error */
 cli_parse_function common_options_max_errors;       /* N or P% into struct common_max_errors */
 cli_parse_function common_options_expect;           /* N or FILE into struct common_expect */
+cli_parse_function common_options_shard;            /* K/N or auto into struct jsonl_shard */
+cli_parse_function common_options_every;            /* N or SECONDSs into struct common_every */
 
 #define COMMON_MODEL_ROW(args, preset)                                                             \
     {                                                                                              \
@@ -186,6 +201,43 @@ cli_parse_function common_options_expect;           /* N or FILE into struct com
          .argument = "FILE",                                                                       \
          .help = "write here instead of standard output; appears only when complete; gzip by "     \
                  "the name's .gz"},                                                                \
+        {.name = "shard",                                                                          \
+         .kind = CLI_CUSTOM,                                                                       \
+         .value = &(args).shard,                                                                   \
+         .parse = common_options_shard,                                                            \
+         .argument = "K/N",                                                                        \
+         .fallback = "all",                                                                        \
+         .help = "part K of N of the one file: the N outputs one after the other are that of the " \
+                 "whole; auto: the task of a Slurm array"},                                        \
+        {.name = "resume",                                                                         \
+         .kind = CLI_FLAG,                                                                         \
+         .value = &(args).resume,                                                                  \
+         .help = "with -o: write down now and then where the run is, beside the output; after "    \
+                 "any interruption the same command goes on from there"},                          \
+        {.name = "checkpoint-every",                                                               \
+         .kind = CLI_CUSTOM,                                                                       \
+         .value = &(args).checkpoint_every,                                                        \
+         .parse = common_options_every,                                                            \
+         .argument = "N|Ss",                                                                       \
+         .fallback = "20s",                                                                        \
+         .help = "how often --resume does: every N records, or S seconds"},                        \
+        {.name = "grace",                                                                          \
+         .kind = CLI_FLOAT,                                                                        \
+         .value = &(args).grace,                                                                   \
+         .max = 1e6,                                                                               \
+         .argument = "SECONDS",                                                                    \
+         .help = "after SIGTERM, time to finish records that have been begun"},                    \
+        {.name = "lock",                                                                           \
+         .kind = CLI_STRING,                                                                       \
+         .value = &(args).lock,                                                                    \
+         .argument = "FILE",                                                                       \
+         .help = "one run at a time: exit 75 at once where another one holds this lock"},          \
+        {.name = "lock-wait",                                                                      \
+         .kind = CLI_FLOAT,                                                                        \
+         .value = &(args).lock_wait,                                                               \
+         .max = 1e9,                                                                               \
+         .argument = "SECONDS",                                                                    \
+         .help = "wait for it so long"},                                                           \
         {.name = "on-error",                                                                       \
          .kind = CLI_CHOICE,                                                                       \
          .value = &(args).on_error,                                                                \

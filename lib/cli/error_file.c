@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file_io.h"
 #include "base/memory.h"
 #include "base/utf8.h"
 #include "formats/json_write.h"
@@ -15,6 +16,7 @@
 struct error_file {
     int fd;
     bool is_regular;
+    uint64_t size;
     const char *path; /* the caller's */
     struct buf line;
 };
@@ -24,25 +26,42 @@ static bool fail(const struct error_file *errors, struct status *status)
     return status_fail(status, STATUS_IO, "%s: %s", errors->path, strerror(errno));
 }
 
-struct error_file *error_file_open(const char *path, struct status *status)
+/* Of a file with st. */
+static bool cut(struct error_file *errors, const struct stat *st, uint64_t size,
+                struct status *status)
+{
+    if ((uint64_t)st->st_size < size)
+        return status_fail(status, STATUS_DATA, "%s: has %llu bytes, but %llu were written",
+                           errors->path, (unsigned long long)st->st_size, (unsigned long long)size);
+    errors->size = size;
+    return (fchmod(errors->fd, 0600) == 0 && ftruncate(errors->fd, (off_t)size) == 0 &&
+            lseek(errors->fd, (off_t)size, SEEK_SET) >= 0) ||
+           fail(errors, status);
+}
+
+struct error_file *error_file_open(const char *path, uint64_t size, struct status *status)
 {
     struct error_file *errors = memory_zeroed(1, sizeof(*errors));
     struct stat st;
+    bool ok;
 
     errors->path = path;
     errors->fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
     if (errors->fd < 0 || fstat(errors->fd, &st) != 0) {
-        fail(errors, status);
-        error_file_close(errors);
-        return NULL;
+        ok = fail(errors, status);
+    } else {
+        errors->is_regular = S_ISREG(st.st_mode);
+        ok = !errors->is_regular || cut(errors, &st, size, status);
     }
-    errors->is_regular = S_ISREG(st.st_mode);
-    if (errors->is_regular && (fchmod(errors->fd, 0600) != 0 || ftruncate(errors->fd, 0) != 0)) {
-        fail(errors, status);
-        error_file_close(errors);
-        return NULL;
-    }
-    return errors;
+    if (ok)
+        return errors;
+    error_file_close(errors);
+    return NULL;
+}
+
+uint64_t error_file_size(const struct error_file *errors)
+{
+    return errors->is_regular ? errors->size : 0;
 }
 
 void error_file_close(struct error_file *errors)
@@ -107,7 +126,6 @@ bool error_file_write(struct error_file *errors, const struct error_file_entry *
                       struct status *status)
 {
     struct buf *line = &errors->line;
-    size_t at = 0;
 
     buf_reset(line);
     buf_append_char(line, '{');
@@ -118,15 +136,8 @@ bool error_file_write(struct error_file *errors, const struct error_file_entry *
     write_reason(entry, line);
     write_raw(entry, line);
     buf_append_string(line, "}\n");
-    while (at < line->len) {
-        const ssize_t put = write(errors->fd, line->data + at, line->len - at);
-
-        if (put >= 0)
-            at += (size_t)put;
-        else if (errno != EINTR)
-            return fail(errors, status);
-    }
-    return true;
+    errors->size += line->len;
+    return file_write_all(errors->fd, line->data, line->len) || fail(errors, status);
 }
 
 bool error_file_sync(struct error_file *errors, struct status *status)

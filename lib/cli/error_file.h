@@ -16,9 +16,11 @@
 
 struct error_file;
 
-/* Empties the file. */
-struct error_file *error_file_open(const char *path, struct status *status) MUST_CHECK;
-void error_file_close(struct error_file *errors); /* NULL allowed */
+/* Drops what lies behind the first `size` bytes of the file; STATUS_DATA if it has fewer. */
+struct error_file *error_file_open(const char *path, uint64_t size,
+                                   struct status *status) MUST_CHECK;
+uint64_t error_file_size(const struct error_file *errors); /* 0 if it is no regular file */
+void error_file_close(struct error_file *errors);          /* NULL allowed */
 
 struct error_file_entry {
     const char *tool;

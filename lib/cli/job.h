@@ -24,12 +24,13 @@ struct job {
     struct buf members;
     /* the rest belongs to the stream */
     enum job_state state;
-    bool begun;        /* the tool has seen it */
-    struct status why; /* it failed */
-    struct buf raw;    /* of --format lines: the line as it came */
-    uint64_t size;     /* of the line as it came */
-    uint64_t position; /* in the input, behind the line */
-    size_t held_bytes; /* counted against the window */
+    bool begun;          /* the tool has seen it */
+    struct status why;   /* it failed */
+    struct buf raw;      /* of --format lines: the line as it came */
+    uint64_t size;       /* of the line as it came */
+    uint64_t position;   /* in the input, behind the line */
+    uint64_t input_hash; /* of all lines up to this one */
+    size_t held_bytes;   /* counted against the window */
     struct job_counts *counts;
 };
 

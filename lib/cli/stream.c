@@ -31,6 +31,7 @@ struct stream {
     struct job_counts counts;
     size_t held_bytes;   /* of their lines */
     uint64_t n_expected; /* by --expect */
+    double deadline;     /* run_stats_now() when --grace is over; 0: no signal has come */
     bool input_ended;
     bool input_failed; /* ... for this reason: */
     struct status input_status;
@@ -117,6 +118,7 @@ static bool begin_line(struct stream *stream, const struct line *line, struct st
     job->position = line->position;
     job->size = line->size;
     job->held_bytes = line->bytes.len;
+    job->input_hash = stream->sink.resume.input_hash;
     stream->held_bytes += job->held_bytes;
     ok = stream_line_parse(job, line, text_member(stream), status);
     if (ok && job->record.failed_upstream) {
@@ -140,8 +142,23 @@ static bool refuses(const struct stream *stream)
 
 static bool may_take(const struct stream *stream)
 {
-    return !stream->input_ended && !refuses(stream) && stream->n_jobs < stream->window &&
+    return !stream->input_ended && signals_caught() == 0 && !refuses(stream) &&
+           stream->n_jobs < stream->window &&
            (stream->n_jobs == 0 || stream->held_bytes < MAX_HELD_BYTES);
+}
+
+/* A line that was taken, or with --resume has been dealt with. */
+static bool take(struct stream *stream, const struct line *line, struct status *status)
+{
+    struct stream_sink *sink = &stream->sink;
+    bool skip = false;
+
+    if (resume_is_on(&sink->resume) && !resume_take(&sink->resume, line, &skip, status))
+        return false;
+    if (!skip)
+        return begin_line(stream, line, status);
+    sink->stats.position = line->position;
+    return true;
 }
 
 /* Takes a line in, if there is one and room for it. */
@@ -156,7 +173,9 @@ static bool take_line(struct stream *stream, bool *took, struct status *status)
         stream->input_failed = true;
     if (result == QUEUE_FAILED || result == QUEUE_END)
         stream->input_ended = true;
-    return !*took || begin_line(stream, &stream->taken.line, status);
+    if (result == QUEUE_END)
+        return resume_take_end(&stream->sink.resume, status);
+    return !*took || take(stream, &stream->taken.line, status);
 }
 
 /* ---- out: ended jobs become lines ---- */
@@ -216,17 +235,31 @@ static bool step(struct stream *stream, struct status *status)
     return false;
 }
 
+/* No signal has come, or it leaves time for what has been begun. */
+static bool may_go_on(struct stream *stream)
+{
+    if (signals_caught() == 0)
+        return true;
+    if (signals_caught() != SIGTERM || stream->counts.n_open == 0)
+        return false;
+    if (stream->deadline <= 0)
+        stream->deadline = run_stats_now() + stream->options->grace;
+    return run_stats_now() < stream->deadline;
+}
+
 /* Takes what has come, writes what has ended; where there is neither, steps or waits. */
 static bool run_jobs(struct stream *stream, struct status *status)
 {
     struct stream_sink *sink = &stream->sink;
 
-    while (signals_caught() == 0) {
+    while (may_go_on(stream)) {
         bool took;
 
         if (!take_line(stream, &took, status) || !put_ended(stream, status))
             return false;
         progress_update(&sink->report.progress, &sink->stats);
+        if (resume_is_due(&sink->resume, &sink->stats) && !stream_sink_save(sink, status))
+            return false;
         if (took)
             continue;
         if (!stream_sink_write(sink, status))
@@ -280,6 +313,8 @@ static bool open_queue(struct stream *stream, struct status *status)
     jsonl = jsonl_open(options->files, options->n_files, max_line(options), status);
     if (!jsonl)
         return false;
+    if (options->shard.n > 0)
+        jsonl_shard_set(jsonl, options->shard);
     stream->sink.stats.total_size = jsonl_total_size(jsonl);
     stream->queue = line_queue_open(jsonl, &stream->wake, status);
     return stream->queue != NULL;
@@ -376,9 +411,13 @@ static bool complete(struct stream *stream, struct status *status)
     if ((options->expect_set || options->expect_file) && n != stream->n_expected)
         return status_fail(status, STATUS_DATA, "expected %llu records, but %llu came",
                            (unsigned long long)stream->n_expected, (unsigned long long)n);
-    return stream_sink_commit(&stream->sink, status) &&
-           (!stream->tool->complete ||
-            stream->tool->complete(stream->tool->self, &stream->sink.stats, status));
+    if (!stream_sink_commit(&stream->sink, status) ||
+        (stream->tool->complete &&
+         !stream->tool->complete(stream->tool->self, &stream->sink.stats, status)))
+        return false;
+    if (resume_is_on(&stream->sink.resume))
+        resume_end(&stream->sink.resume);
+    return true;
 }
 
 static int exit_status_of_failures(const struct stream_options *options,
@@ -396,9 +435,10 @@ static int exit_status_of_failures(const struct stream_options *options,
 /* The run ends before its time: what has ended still goes out, as whole lines. */
 static bool put_rest(struct stream *stream, struct status *status)
 {
-    if (!refuses(stream) && !put_ended(stream, status))
-        return false;
-    return stream_sink_write(&stream->sink, status);
+    if (refuses(stream))
+        return stream_sink_write(&stream->sink, status);
+    return put_ended(stream, status) && stream_sink_write(&stream->sink, status) &&
+           stream_sink_save(&stream->sink, status);
 }
 
 /* Asked to stop, with lines left. */

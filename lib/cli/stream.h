@@ -8,11 +8,13 @@
 #ifndef CLI_STREAM_H
 #define CLI_STREAM_H
 
+#include <jansson.h>
 #include <stdint.h>
 
 #include "base/buf.h"
 #include "base/status.h"
 #include "cli/job.h"
+#include "formats/jsonl.h"
 
 enum stream_on_error { STREAM_EMIT, STREAM_SKIP, STREAM_FAIL };
 enum stream_existing { STREAM_EXISTING_ERROR, STREAM_EXISTING_REPLACE, STREAM_EXISTING_KEEP };
@@ -40,12 +42,20 @@ struct stream_options {
     const char *expect_file; /* --expect FILE: as many as it has; NULL: none */
     const char *stats;       /* --stats FILE; NULL: none */
     enum stream_progress progress;
-    bool quiet;   /* no messages about single records, no progress */
-    bool verbose; /* a summary at the end */
+    bool quiet;                  /* no messages about single records, no progress */
+    bool verbose;                /* a summary at the end */
+    bool resume;                 /* -o is written as cli/resume.h says */
+    uint64_t checkpoint_records; /* how often: after so many records; 0: ... */
+    double checkpoint_seconds;   /* ... after so many seconds */
+    struct jsonl_shard shard;    /* of the one file; zeroed: all of it */
+    double grace;                /* seconds after SIGTERM in which begun records may end */
+    const struct cli_tool *cli;  /* whose options are settings of the run; for resume */
 };
 
 #define STREAM_MAX_LINE_DEFAULT ((size_t)16 << 20)
+#define STREAM_CHECKPOINT_SECONDS 20
 
+struct cli_tool;  /* cli/cli.h */
 struct run_stats; /* cli/run_stats.h */
 
 struct stream_tool {
@@ -61,6 +71,15 @@ struct stream_tool {
     bool (*step)(void *self, struct status *status);
     /* Free job->work. Once for each job that begin got, whatever became of it; may be NULL. */
     void (*release)(void *self, struct job *job);
+    /* The job is done and its turn to be written has come: in input order, and never again. What
+     * adds records up does it here. May be NULL. */
+    void (*put)(void *self, const struct job *job);
+    /* For --resume: what shapes the records beside the options (models by name and hash, kernels,
+     * ...) as texts; may be NULL. */
+    void (*settings)(void *self, json_t *settings);
+    /* What has been added up so far, as text, and back; both NULL: nothing is. */
+    void (*save)(void *self, struct buf *state);
+    bool (*load)(void *self, struct text state, struct status *status);
     /* Append `"tokens":12,...` to the members of --stats; may be NULL. */
     void (*stats)(void *self, struct buf *members);
     /* The run is complete: every record was dealt with, the output is in place. What is about the

@@ -73,6 +73,8 @@ bool stream_check(const struct stream_options *options, struct status *status)
         if (!check_readable(options->files[i], status))
             return false;
     }
+    if (options->shard.n > 0 && !jsonl_shard_check(options->files, options->n_files, status))
+        return false;
     if (options->expect_file && !check_readable(options->expect_file, status))
         return false;
     return check_outputs(options, status);

@@ -10,33 +10,74 @@
                              */
 #define WRITE_INTERVAL 0.02 /* ... or so many seconds old */
 
+static bool open_output(struct stream_sink *sink, struct status *status)
+{
+    if (sink->tool->takes_all)
+        return true;
+    if (sink->options->resume)
+        return resume_open(&sink->resume, sink->options, sink->tool, status);
+    sink->output = output_file_open(sink->options->output, status);
+    if (!sink->output)
+        return false;
+    signals_remove_at_end(output_file_temporary(sink->output));
+    return true;
+}
+
+/* What an earlier run has counted. */
+static void take_counts(struct stream_sink *sink)
+{
+    const struct run_stats *counts = &sink->resume.state.counts;
+
+    sink->stats.n_records = counts->n_records;
+    sink->stats.n_done = counts->n_done;
+    sink->stats.n_kept = counts->n_kept;
+    sink->stats.n_failed = counts->n_failed;
+    sink->stats.n_upstream = counts->n_upstream;
+    sink->stats.bytes_in = counts->bytes_in;
+    sink->stats.bytes_out = counts->bytes_out;
+}
+
 bool stream_sink_open(struct stream_sink *sink, const struct stream_options *options,
                       const struct stream_tool *tool, struct status *status)
 {
     sink->options = options;
     sink->tool = tool;
-    if (!tool->takes_all) {
-        sink->output = output_file_open(options->output, status);
-        if (!sink->output)
-            return false;
-        signals_remove_at_end(output_file_temporary(sink->output));
-    }
+    if (!open_output(sink, status))
+        return false;
+    sink->input_hash = sink->resume.input_hash;
+    take_counts(sink);
     if (!options->errors)
         return true;
-    sink->errors = error_file_open(options->errors, status);
+    sink->errors = error_file_open(options->errors, sink->resume.state.errors, status);
     return sink->errors != NULL;
+}
+
+static bool write_output(struct stream_sink *sink, struct text bytes, struct status *status)
+{
+    if (bytes.len == 0)
+        return true;
+    return sink->resume.part ? part_file_write(sink->resume.part, bytes, status)
+                             : output_file_write(sink->output, bytes, status);
 }
 
 bool stream_sink_write(struct stream_sink *sink, struct status *status)
 {
     const struct text ready = buf_text(&sink->ready);
-    bool ok = ready.len == 0 || output_file_write(sink->output, ready, status);
+    bool ok = write_output(sink, ready, status);
 
     sink->stats.bytes_out += ready.len;
     if (sink->ready.cap > 4 * WRITE_SIZE)
         buf_release(&sink->ready);
     buf_reset(&sink->ready);
     return ok;
+}
+
+bool stream_sink_save(struct stream_sink *sink, struct status *status)
+{
+    return !resume_is_on(&sink->resume) ||
+           (stream_sink_write(sink, status) &&
+            resume_save(&sink->resume, &sink->stats, sink->input_hash, sink->errors, false,
+                        status));
 }
 
 static void put_done(struct stream_sink *sink, const struct job *job)
@@ -111,6 +152,7 @@ bool stream_sink_put(struct stream_sink *sink, const struct job *job, struct sta
     sink->stats.n_records++;
     sink->stats.bytes_in += job->size;
     sink->stats.position = job->position;
+    sink->input_hash = job->input_hash;
     if (job->state == JOB_FAILED || job->state == JOB_UPSTREAM) {
         if (!put_failed(sink, job, status))
             return false;
@@ -121,6 +163,8 @@ bool stream_sink_put(struct stream_sink *sink, const struct job *job, struct sta
             put_line(sink, job);
         else if (!sink->tool->takes_all)
             put_done(sink, job);
+        if (job->state == JOB_DONE && sink->tool->put)
+            sink->tool->put(sink->tool->self, job);
     }
     if (was_empty)
         sink->ready_since = run_stats_now();
@@ -133,10 +177,18 @@ bool stream_sink_is_due(const struct stream_sink *sink)
            (sink->ready.len > 0 && run_stats_now() - sink->ready_since >= WRITE_INTERVAL);
 }
 
+static bool commit_resumed(struct stream_sink *sink, struct status *status)
+{
+    return resume_save(&sink->resume, &sink->stats, sink->input_hash, sink->errors, true, status) &&
+           resume_commit(&sink->resume, status);
+}
+
 bool stream_sink_commit(struct stream_sink *sink, struct status *status)
 {
     struct output_file *output = sink->output;
 
+    if (resume_is_on(&sink->resume))
+        return commit_resumed(sink, status);
     sink->output = NULL;
     return (!output || output_file_commit(output, status)) &&
            (!sink->errors || error_file_sync(sink->errors, status));
@@ -145,6 +197,7 @@ bool stream_sink_commit(struct stream_sink *sink, struct status *status)
 void stream_sink_close(struct stream_sink *sink)
 {
     output_file_discard(sink->output);
+    resume_close(&sink->resume);
     signals_remove_at_end(NULL);
     error_file_close(sink->errors);
     buf_release(&sink->ready);

@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "cli/error_file.h"
 #include "cli/report.h"
+#include "cli/resume.h"
 #include "cli/run_stats.h"
 #include "cli/stream.h"
 #include "formats/output_file.h"
@@ -14,7 +15,9 @@
 struct stream_sink {
     const struct stream_options *options;
     const struct stream_tool *tool;
-    struct output_file *output; /* ours */
+    struct output_file *output; /* ours; NULL where it is not this that writes */
+    struct resume resume;       /* on: the output is this one's */
+    uint64_t input_hash;        /* of the lines that were dealt with */
     struct error_file *errors;  /* ours; NULL: not asked for */
     struct report report;
     struct run_stats stats;
@@ -33,6 +36,9 @@ bool stream_sink_put(struct stream_sink *sink, const struct job *job,
 /* Output has waited long enough for more to join it. */
 bool stream_sink_is_due(const struct stream_sink *sink);
 bool stream_sink_write(struct stream_sink *sink, struct status *status) MUST_CHECK;
+
+/* With --resume: writes what is ready, and down where the run is. */
+bool stream_sink_save(struct stream_sink *sink, struct status *status) MUST_CHECK;
 
 /* The output is complete. */
 bool stream_sink_commit(struct stream_sink *sink, struct status *status) MUST_CHECK;

@@ -1,7 +1,11 @@
 #include "run/engine.h"
 
+#include <stdio.h>
+#include <string.h>
+
 #include "base/cpu_count.h"
 #include "formats/json_write.h"
+#include "text/tokenizer_identity.h"
 
 bool engine_open_device(struct engine *e, const char *device_name, int threads,
                         struct status *status)
@@ -66,4 +70,37 @@ void engine_write_stats(const struct engine *e, struct buf *members)
     json_write_string(members, text_of(e->backend->describe(e->device)));
     json_write_name(members, "threads");
     json_write_int(members, e->threads);
+}
+
+static void put(json_t *settings, const char *name, const char *value)
+{
+    json_object_set_new(settings, name, json_string(value));
+}
+
+static void put_adapters(const struct adapter_set *set, json_t *settings)
+{
+    struct buf list = {0};
+
+    for (int i = 0; i < set->n; i++)
+        buf_printf(&list, "%s%s=%s", i > 0 ? ", " : "", set->names[i], set->adapters[i]->name);
+    put(settings, "adapters", set->n > 0 ? list.data : "none");
+    buf_release(&list);
+}
+
+void engine_settings(const struct engine *e, json_t *settings)
+{
+    const char *device = e->backend->describe(e->device);
+    char identity[TOKENIZER_IDENTITY_SIZE];
+    char kernels[64];
+
+    if (e->model) {
+        put(settings, "model", e->model->name);
+        put_adapters(&e->adapters, settings);
+    }
+    if (e->model && e->model->tokenizer) {
+        tokenizer_identity(e->model->tokenizer, identity);
+        put(settings, "tokenizer", identity);
+    }
+    snprintf(kernels, sizeof(kernels), "%.*s", (int)strcspn(device, ","), device);
+    put(settings, "kernels", kernels);
 }

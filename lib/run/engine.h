@@ -2,6 +2,8 @@
 #ifndef RUN_ENGINE_H
 #define RUN_ENGINE_H
 
+#include <jansson.h>
+
 #include "base/buf.h"
 #include "base/status.h"
 #include "model/model.h"
@@ -35,6 +37,10 @@ bool engine_open_adapters(struct engine *engine, char *const *names, char *const
  * without those that there are not.
  */
 void engine_write_stats(const struct engine *engine, struct buf *members);
+
+/* What shapes results, by name and as texts (formats/run_settings.h): "model", "adapters",
+ * "tokenizer", as far as there are, and "kernels". */
+void engine_settings(const struct engine *engine, json_t *settings);
 
 /* The file that the model's tokenizer was read from; "none" without one. */
 const char *engine_tokenizer(const struct engine *engine);

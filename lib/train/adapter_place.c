@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file_io.h"
+
 #define TEMPORARY_PREFIX ".medrat-" /* formats/output_file.c */
 
 static bool fail(const char *path, struct status *status)
@@ -131,16 +133,6 @@ static void sync_folder(const char *path)
     }
 }
 
-static void sync_parent(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    struct buf parent = {0};
-
-    buf_append(&parent, path, slash ? (size_t)(slash - path) + 1 : 0);
-    sync_folder(slash ? parent.data : ".");
-    buf_release(&parent);
-}
-
 /* -- a run -- */
 
 static bool lock(struct adapter_place *place, struct status *status)
@@ -209,7 +201,7 @@ bool adapter_place_finish(struct adapter_place *place, struct status *status)
     sync_folder(place->folder.data);
     if (strcmp(place->folder.data, place->path.data) != 0 && !take_name(place, status))
         return false;
-    sync_parent(place->path.data);
+    file_sync_folder_of(place->path.data);
     remove_replaced(place);
     remove_file(place->path.data, ADAPTER_PLACE_CHECKPOINT);
     return true;

@@ -9,6 +9,7 @@
 #include "base/float16.h"
 #include "base/hash.h"
 #include "formats/json_file.h"
+#include "formats/run_settings.h"
 #include "formats/safetensors.h"
 #include "formats/safetensors_write.h"
 
@@ -104,34 +105,6 @@ static bool read_best(const json_t *state, double *best, struct status *status)
     return json_file_number(state, "best", -1e300, 1e300, best, &found, status);
 }
 
-static const char *setting(const json_t *settings, const char *key)
-{
-    const char *value = json_string_value(json_object_get(settings, key));
-
-    return value ? value : "not there";
-}
-
-/* The first key of `keys` whose values differ. */
-static bool compare_settings(const json_t *keys, const json_t *theirs, const json_t *ours,
-                             struct status *status)
-{
-    const char *key;
-    json_t *value;
-
-    json_object_foreach((json_t *)(uintptr_t)keys, key, value)
-    {
-        const char *was = setting(theirs, key), *is = setting(ours, key);
-
-        (void)value;
-        if (strcmp(was, is) != 0)
-            return status_fail(
-                status, STATUS_CONFIG,
-                "made with another '%s': it was %s, and is %s; --restart begins anew",
-                json_file_shown(key), json_file_shown(was), json_file_shown(is));
-    }
-    return true;
-}
-
 static bool read_state(struct checkpoint *c, const json_t *state, const json_t *settings,
                        const char **hash, struct status *status)
 {
@@ -141,8 +114,7 @@ static bool read_state(struct checkpoint *c, const json_t *state, const json_t *
         return false;
     if (!json_object_get(state, "format") || !json_is_object(theirs))
         return status_fail(status, STATUS_CONFIG, "no checkpoint of medrat-train");
-    return compare_settings(settings, theirs, settings, status) &&
-           compare_settings(theirs, theirs, settings, status) &&
+    return run_settings_compare(theirs, settings, "--restart begins anew", status) &&
            read_count(state, "step", &c->step, status) &&
            read_count(state, "metrics", &c->metrics, status) &&
            read_count(state, "validated", &c->validated, status) &&
