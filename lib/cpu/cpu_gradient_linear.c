@@ -4,7 +4,9 @@
  * some columns is expanded, transposed, sixteen by sixteen, into panels of 16 columns in scratch,
  * and multiplied by the tiles that the forward pass has for floats: never by words, whatever the
  * set, but with the weights that the set multiplies forward. An item is a step of columns for a
- * block of rows; who computes an element and when changes nothing in the order of its sum. */
+ * block of rows; who computes an element and when changes nothing in the order of its sum: the
+ * outputs of a chunk one after the other, then the chunks. One sum over a vocabulary would round
+ * ten times as much. */
 #include <string.h>
 
 #include "cpu/cpu_gradient.h"
@@ -28,8 +30,8 @@ struct linear_job {
 
 size_t cpu_gradient_linear_scratch(void)
 {
-    return (size_t)STEP * GRADIENT_CHUNK + (size_t)STEP * PANEL_ROWS + /* pairs: */
-           (size_t)STEP * PANEL_ROWS / 2;
+    return (size_t)STEP * GRADIENT_CHUNK + (size_t)BLOCK_ROWS * STEP + /* sums */
+           (size_t)STEP * PANEL_ROWS + (size_t)STEP * PANEL_ROWS / 2;  /* floats, pairs */
 }
 
 /* Columns [first, first + n) of a panel as floats, w[n][16] and zeros up to a whole panel: in
@@ -86,15 +88,19 @@ static void linear_item(void *context, size_t item, int thread)
     const size_t block = item / job->n_steps;
     const size_t row = job->n * block / job->n_blocks;
     const size_t n_rows = job->n * (block + 1) / job->n_blocks - row;
-    float *w = job->scratch[thread], *scratch = w + (size_t)STEP * GRADIENT_CHUNK;
+    float *w = job->scratch[thread], *sums = w + (size_t)STEP * GRADIENT_CHUNK;
+    float *scratch = sums + (size_t)BLOCK_ROWS * STEP, *dx = job->dx + row * cols + first;
 
     for (size_t k = 0; k < rows; k += GRADIENT_CHUNK) {
         const size_t n_k = gradient_least(GRADIENT_CHUNK, rows - k);
+        const bool go_on = job->add || k > 0;
 
         expand_transposed(job, w, k, n_k, first, n, scratch);
-        cpu_gradient_multiply(job->kernels, job->dx + row * cols + first, cols, n,
+        cpu_gradient_multiply(job->kernels, go_on ? sums : dx, go_on ? STEP : cols, n,
                               job->dy + row * rows + k, rows, n_rows, w,
-                              (size_t)GRADIENT_CHUNK * PANEL_ROWS, n_k, job->add || k > 0);
+                              (size_t)GRADIENT_CHUNK * PANEL_ROWS, n_k, false);
+        for (size_t r = 0; go_on && r < n_rows; r++)
+            job->kernels->add(dx + r * cols, sums + r * STEP, n);
     }
 }
 

@@ -48,6 +48,8 @@ for name; do
         mkdir -p "$tiny"
         "$build/tests/golden/make_tiny" "$tiny"
         "$python" $here/train.py tiny "$tiny" $here/tiny_train.jsonl
+        "$python" $here/train.py smollm2 "$smollm2" "$data/rationales/val.jsonl" \
+            $here/smollm2_train.jsonl
         ;;
     ggml_blocks)
         "$python" $here/ggml_blocks.py $here/ggml_blocks.jsonl
