@@ -42,6 +42,13 @@ need man-db have_command man
 need strace have_command strace
 need bsdutils have_command script
 need git have_command git
+# testing on many machines, on this one
+if [ "${1-}" != demo ]; then
+    need parallel have_command parallel
+    need slurmctld have_command slurmctld
+    need slurmd have_command slurmd
+    need slurm-client have_command sbatch
+fi
 # fuzzing
 if [ "${1-}" != demo ]; then
     need clang have_command clang
