@@ -75,7 +75,8 @@ static void steps_agree_with_peft(void **state)
         for (size_t k = 0; k < json_array_size(numbers); k++)
             add_text(&batch, t.model, (size_t)json_integer_value(json_array_get(numbers, k)));
         loss = golden_step(&t, &adamw, &batch, golden_rate(row, i), &norm);
-        if (getenv("SHOW")) fprintf(stderr, "S %zu %.6f %.6f norm %.5f\n", i, loss, want, norm);
+        if (getenv("SHOW"))
+            fprintf(stderr, "S %zu %.6f %.6f norm %.5f\n", i, loss, want, norm);
         if (!(fabs(loss - want) <= 1e-3))
             fail_msg("step %zu: loss %g, must be %g", i, loss, want);
         golden_batch_release(&batch);
