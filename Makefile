@@ -31,7 +31,7 @@ LIB_SRC = $(wildcard formats/*.c lib/*/*.c)
 # What trains, without files and texts.
 DOUBLE_SRC = $(filter-out %/mapped_file.c %/cpu_count.c,$(wildcard lib/base/*.c)) \
     $(wildcard lib/compute/*.c lib/cpu/*.c) \
-    lib/train/lora.c lib/train/train_buffers.c lib/train/train_pass.c
+    $(addprefix lib/train/,lora.c train_buffers.c train_pass.c train_forward.c train_backward.c train_linear.c)
 ifeq ($(config),double)
 LIB_SRC = $(DOUBLE_SRC)
 endif
