@@ -249,5 +249,6 @@ $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
 .PHONY: all lib demo check threaded doubles tests deps models bench bench-train bench-7b card peers torture fuzz fuzzers coverage golden adapter install uninstall format clean help
-.SECONDARY:
+# Kept, and made again when missing: .SECONDARY would take an archive without a new file as whole.
+.PRECIOUS: $(BUILD)/%.o
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
