@@ -6,6 +6,7 @@
 
 #include "base/number.h"
 #include "cli/common_options.h"
+#include "cli/dep_file.h"
 #include "cli/model_path.h"
 #include "cli/process.h"
 #include "cli/progress.h"
@@ -146,6 +147,7 @@ static const struct cli_option options[] = {
     {"output", 'o', CLI_STRING, &args.output, 0, 0, "DIR",
      "the adapter's folder, which must not be there; made as DIR.part, appears when complete",
      "must be given", NULL, NULL},
+    COMMON_DEP_FILE_ROW(args),
     {"force", 0, CLI_FLAG, &force, 0, 0, NULL, "replace the folder if it is there", NULL, NULL,
      NULL},
     {"checkpoint-every", 0, CLI_UINT64, &wanted.checkpoint_every, 0, 0, "N",
@@ -399,6 +401,20 @@ static bool open_trainer(struct status *status)
     return trainer_open(&run.trainer, run.setup.settings, status);
 }
 
+/* A folder's time is not that of what is in it. */
+static bool write_dep_file(struct status *status)
+{
+    struct buf target = {0};
+    bool ok;
+
+    if (!args.dep_file)
+        return true;
+    buf_printf(&target, "%s/adapter_model.safetensors", args.output);
+    ok = dep_file_write(args.dep_file, target.data, status);
+    buf_release(&target);
+    return ok;
+}
+
 static bool train(struct status *status)
 {
     const bool on = args.progress > 0 || (args.progress < 0 && !args.quiet);
@@ -422,7 +438,8 @@ static bool train(struct status *status)
         break;
     }
     progress_end(&run.progress, &run.trained);
-    return train_card_write(&run.trainer, status) && adapter_place_finish(&run.place, status);
+    return train_card_write(&run.trainer, status) && adapter_place_finish(&run.place, status) &&
+           write_dep_file(status);
 }
 
 /* -- records -- */
@@ -537,7 +554,7 @@ int main(int argc, char **argv)
     run.operands = &operands;
     common_options_stream(&tool, &args, &operands, &stream);
     stream.on_error = on_error_option ? STREAM_FAIL : STREAM_SKIP;
-    stream.output = NULL;
+    stream.output = stream.dep_file = NULL;
     if (!prepare(&status))
         cli_die(&tool, &status);
     validation_status = read_validation(&stream);

@@ -10,6 +10,7 @@
 #include <zlib.h>
 
 #include "base/memory.h"
+#include "base/read_files.h"
 
 #define INPUT_SIZE 65536
 
@@ -57,6 +58,7 @@ struct byte_source *byte_source_open(const char *path, int stop_fd, struct statu
     } else if (fstat(source->fd, &st) == 0 && S_ISDIR(st.st_mode)) {
         status_set(status, STATUS_NO_INPUT, "%s: %s", source->name, strerror(EISDIR));
     } else {
+        read_files_note(path);
         return source;
     }
     byte_source_close(source);

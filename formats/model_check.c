@@ -73,28 +73,9 @@ static bool list_files(const char *folder, struct names *names, struct status *s
 
 static bool hash_file(const char *path, struct model_check_file *file, struct status *status)
 {
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char *bytes = memory_zeroed(1, READ_SIZE);
-    struct sha256 sha;
-    ssize_t n = -1;
-
-    sha256_begin(&sha);
-    while (fd >= 0 && (n = read(fd, bytes, READ_SIZE)) != 0) {
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            break;
-        sha256_more(&sha, bytes, (size_t)n);
-    }
-    if (n < 0)
-        status_set(status, errno == ENOENT ? STATUS_NO_INPUT : STATUS_IO, "%s: %s", path,
-                   strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    free(bytes);
-    file->size = sha.n_bytes;
-    sha256_end(&sha, file->sha256);
-    return n == 0;
+    return sha256_file(path, &file->size, file->sha256) ||
+           status_fail(status, errno == ENOENT ? STATUS_NO_INPUT : STATUS_IO, "%s: %s", path,
+                       strerror(errno));
 }
 
 /* The SHA-256 by which the cache calls the file that a link leads to; false: no such link. */

@@ -19,6 +19,7 @@
 struct output_file {
     int fd;
     bool is_stdout;
+    bool keep_same;  /* a file that would become what it is stays */
     char *name;      /* ours: for messages */
     char *path;      /* ours: where the file is to appear; NULL: written in place */
     char *temporary; /* ours: where it is written; NULL: in place */
@@ -142,6 +143,11 @@ void output_file_discard(struct output_file *output)
     release(output);
 }
 
+void output_file_keep_same(struct output_file *output)
+{
+    output->keep_same = true;
+}
+
 static bool deflate_all(struct output_file *output, struct text bytes, int flush,
                         struct status *status)
 {
@@ -199,9 +205,13 @@ static bool finish(struct output_file *output, struct status *status)
         return fail(output, status);
     if (!output->temporary)
         return true;
-    if (rename(output->temporary, output->path) != 0)
-        return fail(output, status);
-    file_sync_folder_of(output->path);
+    if (output->keep_same && file_is_same(output->temporary, output->path)) {
+        unlink(output->temporary);
+    } else {
+        if (rename(output->temporary, output->path) != 0)
+            return fail(output, status);
+        file_sync_folder_of(output->path);
+    }
     free(output->temporary);
     output->temporary = NULL;
     return true;
@@ -215,6 +225,16 @@ bool output_file_commit(struct output_file *output, struct status *status)
     }
     release(output);
     return true;
+}
+
+bool output_file_put(const char *path, struct text bytes, struct status *status)
+{
+    struct output_file *output = output_file_open(path, status);
+
+    if (output && output_file_write(output, bytes, status))
+        return output_file_commit(output, status);
+    output_file_discard(output);
+    return false;
 }
 
 const char *output_file_temporary(const struct output_file *output)

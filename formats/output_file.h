@@ -22,6 +22,9 @@ struct output_file *output_file_open(const char *path, struct status *status) MU
 struct output_file *output_file_open_as(const char *path, const char *temporary,
                                         struct status *status) MUST_CHECK;
 
+/* On commit, a file that is there and holds the same bytes stays as it is, its times included. */
+void output_file_keep_same(struct output_file *output);
+
 /* Writes all of it, straight through but for what gzip holds back. STATUS_IO names the file. A
  * failed output can only be discarded. */
 bool output_file_write(struct output_file *output, struct text bytes,
@@ -33,6 +36,9 @@ bool output_file_commit(struct output_file *output, struct status *status) MUST_
 
 /* No file, no temporary file. NULL allowed. What standard output has got stays. */
 void output_file_discard(struct output_file *output);
+
+/* A whole file at once. */
+bool output_file_put(const char *path, struct text bytes, struct status *status) MUST_CHECK;
 
 /* The name of the file being written, to be removed if we die; NULL if there is none. */
 const char *output_file_temporary(const struct output_file *output);

@@ -134,7 +134,7 @@ static bool copy(struct part_file *part, struct output_file *to, struct status *
 }
 
 /* To PATH by way of PATH.part.gz; nobody needs PATH.part then. */
-static bool pack(struct part_file *part, struct status *status)
+static bool pack(struct part_file *part, bool keep_same, struct status *status)
 {
     struct buf temporary = {0};
     struct output_file *to;
@@ -143,6 +143,8 @@ static bool pack(struct part_file *part, struct status *status)
     buf_printf(&temporary, "%s.gz", part->name.data);
     to = output_file_open_as(part->path, temporary.data, status);
     buf_release(&temporary);
+    if (to && keep_same)
+        output_file_keep_same(to);
     if (to && !copy(part, to, status))
         output_file_discard(to);
     else
@@ -152,10 +154,12 @@ static bool pack(struct part_file *part, struct status *status)
     return ok;
 }
 
-bool part_file_commit(struct part_file *part, struct status *status)
+bool part_file_commit(struct part_file *part, bool keep_same, struct status *status)
 {
     if (is_packed(part))
-        return pack(part, status);
+        return pack(part, keep_same, status);
+    if (keep_same && file_is_same(part->name.data, part->path))
+        return unlink(part->name.data) == 0 || fail(part, status);
     if (fchmod(part->fd, mode_of(part)) != 0 || fsync(part->fd) != 0 ||
         rename(part->name.data, part->path) != 0)
         return fail(part, status);

@@ -29,8 +29,8 @@ bool part_file_cut(struct part_file *part, uint64_t size, struct status *status)
 bool part_file_write(struct part_file *part, struct text bytes, struct status *status) MUST_CHECK;
 bool part_file_sync(struct part_file *part, struct status *status) MUST_CHECK;
 
-/* Complete: on disk, and at its place. */
-bool part_file_commit(struct part_file *part, struct status *status) MUST_CHECK;
+/* Complete: on disk, and at its place. keep_same: as output_file_keep_same. */
+bool part_file_commit(struct part_file *part, bool keep_same, struct status *status) MUST_CHECK;
 
 /* The file stays as it is, if there is anything in it. NULL allowed. */
 void part_file_close(struct part_file *part);

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/memory.h"
 #include "base/number.h"
+#include "base/read_files.h"
 
 enum {
     MAX_DEPTH = 16,
@@ -242,6 +243,7 @@ bool yaml_tree_read(struct yaml_tree *tree, const char *path, struct status *sta
         ok = yaml_tree_parse(tree, buf_text(&bytes), path, status);
     fclose(file);
     buf_release(&bytes);
+    read_files_note(path);
     return ok;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -37,6 +38,31 @@ char *file_resolve(const char *path)
     char *real = realpath(path, NULL);
 
     return real ? real : memory_string(path, strlen(path));
+}
+
+static bool streams_are_same(FILE *a, FILE *b)
+{
+    char x[1 << 13], y[1 << 13];
+    size_t n;
+
+    do {
+        n = fread(x, 1, sizeof(x), a);
+        if (fread(y, 1, sizeof(y), b) != n || memcmp(x, y, n) != 0)
+            return false;
+    } while (n == sizeof(x));
+    return !ferror(a) && !ferror(b);
+}
+
+bool file_is_same(const char *a, const char *b)
+{
+    FILE *x = fopen(a, "rb"), *y = fopen(b, "rb");
+    const bool same = x && y && streams_are_same(x, y);
+
+    if (x)
+        fclose(x);
+    if (y)
+        fclose(y);
+    return same;
 }
 
 /* The umask can only be read by setting it. */

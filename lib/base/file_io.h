@@ -13,6 +13,9 @@ bool file_write_all(int fd, const void *bytes, size_t n);
 /* What `path` names in the end; a name that nothing has yet is itself. The caller frees. */
 char *file_resolve(const char *path);
 
+/* Both can be read, and hold the same bytes. */
+bool file_is_same(const char *a, const char *b);
+
 /* What the umask leaves. Not while another thread makes files. */
 mode_t file_mode_of_new(void);
 

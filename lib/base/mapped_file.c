@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/read_files.h"
+
 static bool map(struct mapped_file *file, int fd, const char *path, struct status *status)
 {
     struct stat info;
@@ -38,6 +40,8 @@ bool mapped_file_open(struct mapped_file *file, const char *path, struct status 
                            strerror(errno));
     ok = map(file, fd, path, status);
     close(fd);
+    if (ok)
+        read_files_note(path);
     return ok;
 }
 

@@ -1,8 +1,14 @@
 #include "base/sha256.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-enum { ROUNDS = 64, LENGTH_AT = SHA256_BLOCK - 8 };
+#include "base/memory.h"
+
+enum { ROUNDS = 64, LENGTH_AT = SHA256_BLOCK - 8, READ_SIZE = 1 << 20 };
 
 /* The first 32 bits behind the point of the cube roots of the first 64 primes. */
 static const uint32_t constants[ROUNDS] = {
@@ -112,4 +118,30 @@ void sha256_end(struct sha256 *sha, char hex[SHA256_HEX + 1])
     for (int i = 0; i < SHA256_HEX; i++)
         hex[i] = "0123456789abcdef"[sha->state[i / 8] >> (28 - 4 * (i % 8)) & 15];
     hex[SHA256_HEX] = '\0';
+}
+
+bool sha256_file(const char *path, uint64_t *size, char hex[SHA256_HEX + 1])
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    char *bytes = memory_zeroed(1, READ_SIZE);
+    struct sha256 sha;
+    ssize_t n = -1;
+    int why;
+
+    sha256_begin(&sha);
+    while (fd >= 0 && (n = read(fd, bytes, READ_SIZE)) != 0) {
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            break;
+        sha256_more(&sha, bytes, (size_t)n);
+    }
+    why = errno;
+    if (fd >= 0)
+        close(fd);
+    free(bytes);
+    *size = sha.n_bytes;
+    sha256_end(&sha, hex);
+    errno = why;
+    return n == 0;
 }

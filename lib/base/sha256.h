@@ -3,6 +3,7 @@
 #ifndef BASE_SHA256_H
 #define BASE_SHA256_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,5 +19,8 @@ void sha256_begin(struct sha256 *sha);
 void sha256_more(struct sha256 *sha, const void *bytes, size_t n);
 /* The digest as small hexadecimal digits and a zero. */
 void sha256_end(struct sha256 *sha, char hex[SHA256_HEX + 1]);
+
+/* Of a whole file, and its size. False: errno. */
+bool sha256_file(const char *path, uint64_t *size, char hex[SHA256_HEX + 1]);
 
 #endif

@@ -4,14 +4,16 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/hash.h"
 
 /* Records do not depend on these: where they go, what is said, how fast; models count by what they
  * hold, not by a path. */
 static bool is_neutral(const char *name)
 {
     static const char *const names[] = {
-        "output",  "resume", "grace", "stats", "progress", "quiet",   "verbose",
-        "threads", "batch",  "mem",   "model", "adapter",  "encoder", "cross-encoder",
+        "output", "resume",   "grace",   "stats",   "progress",      "quiet",   "verbose",
+        "update", "dep-file", "meta",    "lock",    "lock-wait",     "threads", "batch",
+        "mem",    "model",    "adapter", "encoder", "cross-encoder",
     };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -62,6 +64,15 @@ static void append_value(const struct cli_option *option, struct buf *out)
     }
 }
 
+/* A question is the text of a record, which stands in no file but the output. */
+static void hide(struct buf *text)
+{
+    const uint64_t hash = hash64(text->data, text->len);
+
+    buf_reset(text);
+    buf_printf(text, "%016" PRIx64, hash);
+}
+
 json_t *cli_settings(const struct cli_tool *tool)
 {
     json_t *settings = json_object();
@@ -73,6 +84,8 @@ json_t *cli_settings(const struct cli_tool *tool)
         if (option->kind == CLI_HEADING || option->kind == CLI_CUSTOM || is_neutral(option->name))
             continue;
         append_value(option, &text);
+        if (strcmp(option->name, "query") == 0 && text.len > 0)
+            hide(&text);
         json_object_set_new(settings, option->name,
                             json_stringn(buf_text(&text).ptr, buf_text(&text).len));
         buf_release(&text);

@@ -139,6 +139,13 @@ static bool settle_quiet(const struct cli_tool *tool, struct common_args *args,
     return quiet != verbose;
 }
 
+static void needs_output(const struct common_args *args, bool given, const char *option,
+                         struct status *status)
+{
+    if (given && (!args->output || strcmp(args->output, "-") == 0))
+        status_set(status, STATUS_USAGE, "option '--%s' needs an output file (-o)", option);
+}
+
 void common_options_stream(const struct cli_tool *tool, struct common_args *args,
                            const struct cli_operands *operands, struct stream_options *stream)
 {
@@ -151,8 +158,10 @@ void common_options_stream(const struct cli_tool *tool, struct common_args *args
     if (args->shard.n > 0 && args->expect.file)
         status_set(&status, STATUS_USAGE,
                    "with option '--shard' only a number can be expected: '--expect N'");
-    if (args->resume && (!args->output || strcmp(args->output, "-") == 0))
-        status_set(&status, STATUS_USAGE, "option '--resume' needs an output file (-o)");
+    needs_output(args, args->resume, "resume", &status);
+    needs_output(args, args->update, "update", &status);
+    needs_output(args, args->dep_file != NULL, "dep-file", &status);
+    needs_output(args, args->meta, "meta", &status);
     if (status.code != STATUS_OK)
         cli_die(tool, &status);
     *stream = (struct stream_options){
@@ -177,6 +186,9 @@ void common_options_stream(const struct cli_tool *tool, struct common_args *args
         .quiet = args->quiet,
         .verbose = args->verbose,
         .shard = args->shard,
+        .update = args->update,
+        .dep_file = args->dep_file,
+        .meta = args->meta,
         .resume = args->resume,
         .checkpoint_records = args->checkpoint_every.records,
         .checkpoint_seconds = args->checkpoint_every.seconds,

@@ -49,7 +49,8 @@ struct common_args {
     size_t mem;   /* 0: no limit */
     uint64_t seed;
     struct jsonl_shard shard;
-    bool resume;
+    bool resume, update, meta;
+    const char *dep_file;
     struct common_every checkpoint_every;
     double grace;
     const char *lock;
@@ -162,6 +163,13 @@ cli_parse_function common_options_every;            /* N or SECONDSs into struct
         .help = result " only if N records came in, or as many as FILE has"                        \
     }
 
+#define COMMON_DEP_FILE_ROW(args)                                                                  \
+    {                                                                                              \
+        .name = "dep-file", .kind = CLI_STRING, .value = &(args).dep_file, .argument = "FILE",     \
+        .help = "with -o: write a rule for make here, of the output and of all files that were "   \
+                "read for it"                                                                      \
+    }
+
 #define COMMON_MAX_LINE_ROW(args)                                                                  \
     {                                                                                              \
         .name = "max-line", .kind = CLI_SIZE, .value = &(args).max_line, .min = 1,                 \
@@ -201,6 +209,15 @@ cli_parse_function common_options_every;            /* N or SECONDSs into struct
          .argument = "FILE",                                                                       \
          .help = "write here instead of standard output; appears only when complete; gzip by "     \
                  "the name's .gz"},                                                                \
+        {.name = "update",                                                                         \
+         .kind = CLI_FLAG,                                                                         \
+         .value = &(args).update,                                                                  \
+         .help = "with -o: leave a file that would stay the same alone, its time included"},       \
+        COMMON_DEP_FILE_ROW(args),                                                                 \
+        {.name = "meta",                                                                           \
+         .kind = CLI_FLAG,                                                                         \
+         .value = &(args).meta,                                                                    \
+         .help = "with -o: write beside the output, as FILE.meta.json, what it was made of"},      \
         {.name = "shard",                                                                          \
          .kind = CLI_CUSTOM,                                                                       \
          .value = &(args).shard,                                                                   \

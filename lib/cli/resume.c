@@ -7,8 +7,8 @@
 #include "base/file_io.h"
 #include "base/hash.h"
 #include "base/memory.h"
-#include "cli/cli_settings.h"
-#include "cli/version.h"
+#include "base/read_files.h"
+#include "cli/stream_settings.h"
 
 static void name_state(const char *output, struct buf *path)
 {
@@ -23,6 +23,7 @@ static bool read_state(const char *path, struct run_state *state, json_t **setti
                        struct status *status)
 {
     *settings = run_state_read(state, path, status);
+    read_files_forget(path);
     return *settings || status->code == STATUS_NO_INPUT;
 }
 
@@ -92,13 +93,7 @@ bool resume_open(struct resume *resume, const struct stream_options *options,
     if (!resume->part)
         return false;
     name_state(options->output, &resume->path);
-    resume->settings = cli_settings(options->cli);
-    json_object_set_new(resume->settings, "version", json_string(VERSION_STRING));
-    json_object_set_new(resume->settings, "shard",
-                        json_sprintf("%llu/%llu", (unsigned long long)options->shard.k,
-                                     (unsigned long long)options->shard.n));
-    if (tool->settings)
-        tool->settings(tool->self, resume->settings);
+    resume->settings = stream_settings(options, tool);
     ok = read_state(resume->path.data, &resume->state, &were, status) &&
          (were ? go_on(resume, were, status) : part_file_cut(resume->part, 0, status));
     json_decref(were);
@@ -171,7 +166,7 @@ bool resume_save(struct resume *resume, const struct run_stats *stats, uint64_t 
 
 bool resume_commit(struct resume *resume, struct status *status)
 {
-    return resume->is_placed || part_file_commit(resume->part, status);
+    return resume->is_placed || part_file_commit(resume->part, resume->options->update, status);
 }
 
 void resume_end(struct resume *resume)

@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "base/memory.h"
+#include "cli/dep_file.h"
 #include "cli/line_queue.h"
+#include "cli/run_meta.h"
 #include "cli/signals.h"
 #include "cli/stream_line.h"
 #include "cli/stream_sink.h"
@@ -376,9 +378,8 @@ static void close_stream(struct stream *stream)
 static bool write_stats(struct stream *stream, int exit_status, struct status *status)
 {
     const struct stream_tool *tool = stream->tool;
-    struct output_file *file;
     struct buf stats = {0};
-    bool ok = false;
+    bool ok;
 
     if (!stream->options->stats)
         return true;
@@ -389,13 +390,33 @@ static bool write_stats(struct stream *stream, int exit_status, struct status *s
         tool->stats(tool->self, &stats);
     }
     buf_append_string(&stats, "}\n");
-    file = output_file_open(stream->options->stats, status);
-    if (file && !output_file_write(file, buf_text(&stats), status))
-        output_file_discard(file);
-    else
-        ok = file && output_file_commit(file, status);
+    ok = output_file_put(stream->options->stats, buf_text(&stats), status);
     buf_release(&stats);
     return ok;
+}
+
+static int exit_status_of_failures(const struct stream_options *options,
+                                   const struct run_stats *stats)
+{
+    const double n_failed = (double)stats->n_failed;
+    const double n_records = (double)stats->n_records;
+
+    if (options->max_errors_percent ? n_failed * 100 > options->max_errors * n_records
+                                    : n_failed > options->max_errors)
+        return status_exit_code(STATUS_INPUT);
+    return 0;
+}
+
+/* Beside the output, which is in place. */
+static bool describe_output(const struct stream *stream, struct status *status)
+{
+    const struct stream_options *o = stream->options;
+    const struct run_stats *counts = &stream->sink.stats;
+
+    if (o->meta &&
+        !run_meta_write(o, stream->tool, counts, exit_status_of_failures(o, counts), status))
+        return false;
+    return !o->dep_file || dep_file_write(o->dep_file, o->output, status);
 }
 
 /* All lines were read and dealt with: is that what was asked for? */
@@ -413,23 +434,12 @@ static bool complete(struct stream *stream, struct status *status)
                            (unsigned long long)stream->n_expected, (unsigned long long)n);
     if (!stream_sink_commit(&stream->sink, status) ||
         (stream->tool->complete &&
-         !stream->tool->complete(stream->tool->self, &stream->sink.stats, status)))
+         !stream->tool->complete(stream->tool->self, &stream->sink.stats, status)) ||
+        !describe_output(stream, status))
         return false;
     if (resume_is_on(&stream->sink.resume))
         resume_end(&stream->sink.resume);
     return true;
-}
-
-static int exit_status_of_failures(const struct stream_options *options,
-                                   const struct run_stats *stats)
-{
-    const double n_failed = (double)stats->n_failed;
-    const double n_records = (double)stats->n_records;
-
-    if (options->max_errors_percent ? n_failed * 100 > options->max_errors * n_records
-                                    : n_failed > options->max_errors)
-        return status_exit_code(STATUS_INPUT);
-    return 0;
 }
 
 /* The run ends before its time: what has ended still goes out, as whole lines. */

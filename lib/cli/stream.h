@@ -42,6 +42,9 @@ struct stream_options {
     const char *expect_file; /* --expect FILE: as many as it has; NULL: none */
     const char *stats;       /* --stats FILE; NULL: none */
     enum stream_progress progress;
+    bool update;                 /* an output that would stay the same is left alone */
+    const char *dep_file;        /* --dep-file FILE; NULL: none */
+    bool meta;                   /* OUTPUT.meta.json */
     bool quiet;                  /* no messages about single records, no progress */
     bool verbose;                /* a summary at the end */
     bool resume;                 /* -o is written as cli/resume.h says */

@@ -19,6 +19,8 @@ static bool open_output(struct stream_sink *sink, struct status *status)
     sink->output = output_file_open(sink->options->output, status);
     if (!sink->output)
         return false;
+    if (sink->options->update)
+        output_file_keep_same(sink->output);
     signals_remove_at_end(output_file_temporary(sink->output));
     return true;
 }

@@ -30,18 +30,13 @@ typedef void writer(struct score_totals *totals, struct buf *out);
 static bool write_file(const char *path, writer *write, struct score_totals *totals,
                        struct status *status)
 {
-    struct output_file *file;
     struct buf bytes = {0};
-    bool ok = false;
+    bool ok;
 
     if (!path)
         return true;
     write(totals, &bytes);
-    file = output_file_open(path, status);
-    if (file && !output_file_write(file, buf_text(&bytes), status))
-        output_file_discard(file);
-    else
-        ok = file && output_file_commit(file, status);
+    ok = output_file_put(path, buf_text(&bytes), status);
     buf_release(&bytes);
     return ok;
 }

@@ -8,6 +8,7 @@
 
 #include "base/float16.h"
 #include "base/hash.h"
+#include "base/read_files.h"
 #include "formats/json_file.h"
 #include "formats/run_settings.h"
 #include "formats/safetensors.h"
@@ -181,6 +182,7 @@ bool checkpoint_read(struct checkpoint *c, const json_t *settings, const char *p
 
     if (!safetensors_open(&file, path, status))
         return false;
+    read_files_forget(path);
     ok = checkpoint_parse(c, settings, &file, status);
     tensor_file_close(&file);
     return ok || status_context(status, "%s", path);

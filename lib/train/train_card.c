@@ -42,19 +42,13 @@ static void write_settings(const json_t *settings, struct buf *out)
 bool train_card_write(const struct trainer *t, struct status *status)
 {
     struct buf text = {0}, path = {0};
-    struct output_file *file =
-        output_file_open(adapter_place_file(t->place, ADAPTER_PLACE_CARD, &path), status);
-    bool ok = file != NULL;
+    bool ok;
 
     write_head(t, &text);
     write_result(t, &text);
     write_settings(t->settings, &text);
-    if (ok && output_file_write(file, buf_text(&text), status)) {
-        ok = output_file_commit(file, status);
-    } else if (ok) {
-        output_file_discard(file);
-        ok = false;
-    }
+    ok = output_file_put(adapter_place_file(t->place, ADAPTER_PLACE_CARD, &path), buf_text(&text),
+                         status);
     buf_release(&text);
     buf_release(&path);
     return ok;
