@@ -86,3 +86,21 @@ dying_gen() {
     MEDRAT_MAX_TOKENS=64 run -0 examples/pipeline.sh "$BATS_TEST_TMPDIR/one.jsonl" "$BATS_TEST_TMPDIR/evidence.jsonl"
     jq -e '(.rationales | length > 0) and .selection.n > 0 and (.evidence | length) == (.passages | length)' "$BATS_TEST_TMPDIR/evidence.jsonl" >/dev/null
 }
+
+@test "every pipeline of tools that README, man pages and examples show says what it expects" {
+    run -0 grep -hE 'medrat-[a-z]+ .*\| *medrat-' README.md bin/*.scd $(git ls-files examples | grep -v '\.jsonl$')
+    [ "${#lines[@]}" -ge 6 ]
+    for line in "${lines[@]}"; do
+        [[ "${line##*| medrat-}" == *--expect* ]] || { echo "$line" && return 1; }
+    done
+}
+
+# medrat-gen that dies by a signal behind a whole line: the pipelines of README and man page.
+@test "a pipeline whose first tool dies at a line border leaves no output" {
+    dying_gen
+    cd "$BATS_TEST_TMPDIR"
+    jq -c '{query}' "$root/examples/questions.jsonl" >questions.txt # a line each; what is in it, is all one
+    PATH=$BATS_TEST_TMPDIR/bin:$PATH MEDRAT_METHOD=bm25 run -65 \
+        sh -c "$(sed -n 's/^\t\(medrat-gen --format lines .*\)/\1/p' "$root/bin/medrat-gen.1.scd")"
+    [ ! -e evidence.jsonl ]
+}
