@@ -42,8 +42,12 @@ need man-db have_command man
 need strace have_command strace
 need bsdutils have_command script
 need git have_command git
-# testing on many machines, on this one
+# testing by night, and on many machines, on this one
 if [ "${1-}" != demo ]; then
+    need procps have_command pgrep
+    need systemd have_command systemd-analyze
+    need openssh-server test -x /usr/sbin/sshd
+    need openssh-client have_command ssh
     need parallel have_command parallel
     need slurmctld have_command slurmctld
     need slurmd have_command slurmd
