@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# The examples for many machines, with the real engines: Slurm's daemons on loopback, GNU parallel.
+# The examples for many machines, with the real engines: Slurm's daemons and sshd on loopback, GNU
+# parallel.
 # A task is stopped on its way; the result is that of a single run, byte for byte.
 
 bats_require_minimum_version 1.5.0
@@ -59,6 +60,33 @@ slurm() { # slurm: a controller and two nodes on this machine
     until_true sh -c '[ "$(sinfo -h -o %T 2>/dev/null)" = idle ]'
 }
 
+# Two names for this machine, reached through a server of this test's own, as this user.
+ssh_nodes() {
+    local d=$work/ssh port
+    mkdir "$d"
+    ssh-keygen -q -t ed25519 -N '' -f "$d/host"
+    ssh-keygen -q -t ed25519 -N '' -f "$d/user"
+    for port in {20022..20099}; do # the first that nobody answers at
+        (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+    done
+    printf '%s\n' "ListenAddress 127.0.0.1:$port" "HostKey $d/host" "AuthorizedKeysFile $d/user.pub" \
+        'StrictModes no' 'PidFile none' 'PasswordAuthentication no' 'KbdInteractiveAuthentication no' \
+        "SetEnv PATH=$PATH" >"$d/sshd_config"
+    printf '%s\n' 'Host node1 node2' 'HostName 127.0.0.1' "Port $port" "User $(id -un)" \
+        "IdentityFile $d/user" 'IdentitiesOnly yes' 'BatchMode yes' 'LogLevel ERROR' \
+        "UserKnownHostsFile $d/known" 'StrictHostKeyChecking accept-new' >"$d/config"
+    # root's server wants a /run/sshd, which it gets in a /run of its own
+    if [ "$(id -u)" -eq 0 ]; then
+        unshare --mount sh -c 'mount -t tmpfs none /run && mkdir /run/sshd && exec /usr/sbin/sshd -D -f "$1"' \
+            sh "$d/sshd_config" 2>"$d/log" 3>&- &
+    else
+        /usr/sbin/sshd -D -f "$d/sshd_config" 2>"$d/log" 3>&- &
+    fi
+    daemons=$!
+    export PARALLEL_SSH="ssh -F $d/config"
+    until_true $PARALLEL_SSH node1 true 2>/dev/null
+}
+
 @test "GNU parallel: parts on this machine, one of them stopped" {
     need_command parallel
     whole
@@ -70,6 +98,26 @@ slurm() { # slurm: a controller and two nodes on this machine
     wait $!
     cmp "$work/out" "$work/whole"
     [ "$(find "$work" -name 'out.*')" = "" ]
+}
+
+@test "GNU parallel by ssh: parts on two nodes, one of them killed" {
+    need_command parallel
+    need "openssh-server" test -x /usr/sbin/sshd
+    [ "$(id -u)" -ne 0 ] || need "mount namespaces" unshare --mount true
+    whole
+    ssh_nodes
+    export PARALLEL_HOME=$work/home PARALLEL="-S 1/node1,1/node2 --workdir $PWD --joblog $work/jobs"
+    mkdir -p "$PARALLEL_HOME" && touch "$PARALLEL_HOME/will-cite"
+    "$root/examples/parallel" 5 in.jsonl "$work/out" "${gen[@]}" --checkpoint-every 1 3>&- &
+    until_true sh -c "grep -qs '\"lines\":[1-9]' '$work'/out.part-[12].state"
+    tool=$(pgrep -x medrat-gen | while read -r pid; do
+        tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q "$work/out.part-" && echo "$pid"; done | head -n 1)
+    kill -KILL "$tool"
+    wait $!
+    cmp "$work/out" "$work/whole"
+    [ "$(find "$work" -name 'out.*')" = "" ]
+    # both nodes were at work
+    [ "$(tail -n +2 "$work/jobs" | cut -f 2 | sort -u | xargs)" = "node1 node2" ]
 }
 
 @test "Slurm: an array on two nodes, one task stopped and run again by exit 75" {
