@@ -48,6 +48,22 @@ make_tiny() { # make_tiny FOLDER
     "$MEDRAT_BUILD/tests/golden/make_tiny" "$1"
 }
 
+# Questions with passages that every tool takes with a model of make_tiny and --method bm25, line 31 broken.
+make_questions() { # make_questions N
+    local i
+    for ((i = 1; i <= $1; i++)); do
+        printf '{"id":%d,"query":"question %d","passages":["aspirin %d","ibuprofen"],"tokens":[1,%d,5,3]}\n' \
+            $i $i $i $((i % 60 + 1))
+        [ $i -ne 30 ] || echo '{"broken":'
+    done
+}
+
+# Of the tools, for such records: slow enough to be interrupted.
+set_questions_options() { # set_questions_options MODEL
+    export MEDRAT_MODEL=$1 MEDRAT_METHOD=bm25 MEDRAT_MAX_TOKENS=40 MEDRAT_TEMPERATURE=1 MEDRAT_BATCH=1 \
+        MEDRAT_THREADS=1 MEDRAT_CHECKPOINT_EVERY=1
+}
+
 # The same bytes for every batch size, thread count and order of input; $work/alone keeps them.
 check_one_result() { # check_one_result IN COMMAND...
     local in=$1 batch

@@ -9,18 +9,13 @@ setup_file() {
     [ "${MEDRAT_BUILD_CONFIG:-release}" = release ] || skip "one build is enough"
     cd "$BATS_FILE_TMPDIR"
     make_tiny tiny
-    for ((i = 1; i <= 300; i++)); do
-        printf '{"id":%d,"query":"question %d","passages":["aspirin %d","ibuprofen"],"tokens":[1,%d,5,3]}\n' \
-            $i $i $i $((i % 60 + 1))
-        [ $i -ne 30 ] || echo '{"broken":'
-    done >questions.jsonl
+    make_questions 300 >questions.jsonl
 }
 
 setup() {
     work=$BATS_TEST_TMPDIR
     cp -r "$BATS_FILE_TMPDIR/questions.jsonl" "$BATS_FILE_TMPDIR/tiny/llama-3" "$work"
-    export MEDRAT_MODEL=$work/llama-3 MEDRAT_METHOD=bm25 MEDRAT_MAX_TOKENS=40 MEDRAT_TEMPERATURE=1 \
-        MEDRAT_BATCH=1 MEDRAT_THREADS=1 MEDRAT_CHECKPOINT_EVERY=1
+    set_questions_options "$work/llama-3"
     unset MAKEFLAGS MAKELEVEL
 }
 
@@ -73,4 +68,16 @@ build() { # build [VARIABLE=VALUE]...
     head -n 20 "$BATS_FILE_TMPDIR/questions.jsonl" >"$work/questions.jsonl"
     run -0 build
     [ "$(wc -l <"$work/set/evidence.jsonl")" -eq 20 ]
+}
+
+@test "a model that has changed builds anew what it made, and what is made of that" {
+    run -0 build
+    mv "$work/set" "$work/before" && cp -rp "$work/before" "$work/set"
+    sed -i 's/\("rms_norm_eps": *\)[0-9.e-]*/\10.5/' "$work/llama-3/config.json"
+    run -0 build
+    for file in rationales.jsonl evidence.jsonl scores.jsonl; do
+        run ! cmp -s "$work/set/$file" "$work/before/$file"
+    done
+    run -0 build
+    [ "$output" = "make: Nothing to be done for 'all'." ]
 }

@@ -9,18 +9,12 @@ setup_file() {
     [ "${MEDRAT_BUILD_CONFIG:-release}" = release ] || skip "one build is enough"
     cd "$BATS_FILE_TMPDIR"
     make_tiny tiny
-    for ((i = 1; i <= 400; i++)); do
-        printf '{"id":%d,"query":"question %d","passages":["aspirin %d","ibuprofen"],"tokens":[1,%d,5,3]}\n' \
-            $i $i $i $((i % 60 + 1))
-        [ $i -ne 30 ] || echo '{"broken":'
-    done >questions.jsonl
+    make_questions 400 >questions.jsonl
 }
 
 setup() {
     work=$BATS_TEST_TMPDIR
-    # what the shell of a cron job, or a unit, would set
-    export MEDRAT_MODEL=$BATS_FILE_TMPDIR/tiny/llama-3 MEDRAT_METHOD=bm25 MEDRAT_MAX_TOKENS=40 \
-        MEDRAT_TEMPERATURE=1 MEDRAT_BATCH=1 MEDRAT_THREADS=1 MEDRAT_CHECKPOINT_EVERY=1
+    set_questions_options "$BATS_FILE_TMPDIR/tiny/llama-3"
     mkdir "$work/night" "$work/whole"
     cp "$BATS_FILE_TMPDIR/questions.jsonl" "$work/night"
 }
