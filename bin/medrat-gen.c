@@ -5,11 +5,13 @@
 
 #include "cli/common_options.h"
 #include "cli/model_choice.h"
+#include "cli/plan.h"
 #include "cli/process.h"
 #include "cli/share_path.h"
 #include "run/engine.h"
 #include "run/generator.h"
 #include "run/memory_plan.h"
+#include "run/run_plan.h"
 #include "run/sequence.h"
 
 static struct common_args args = COMMON_ARGS_INIT;
@@ -20,6 +22,7 @@ static struct generator_options wanted = GENERATOR_OPTIONS_INIT;
 static struct recipe recipe;
 static struct engine engine;
 static struct generator *generator;
+static struct run_plan forecast; /* of --plan */
 
 static const struct cli_option options[] = {
     {.kind = CLI_HEADING, .help = "Prompt"},
@@ -58,6 +61,7 @@ static const struct cli_option options[] = {
     COMMON_THREADS_ROW(args),
     COMMON_BATCH_ROW(args),
     COMMON_MEM_ROW(args),
+    COMMON_PLAN_ROW(args),
     COMMON_RECORD_OPTIONS(args),
 };
 
@@ -116,6 +120,28 @@ static void settings(void *self, json_t *list)
     json_object_set_new(list, "recipe-hash", json_string(hash));
 }
 
+/* For --plan: a record is begun and given up. */
+static bool measure(void *self, struct job *job, struct status *status)
+{
+    struct generation *generation = generator_begin(self, &job->record, job, status);
+    size_t tokens, truncated;
+
+    if (!generation)
+        return false;
+    generator_size(generation, &tokens, &truncated);
+    generator_free(generation);
+    run_plan_add(&forecast, tokens, truncated);
+    job_done(job);
+    return true;
+}
+
+static void write_plan(void *self, struct buf *members)
+{
+    (void)self;
+    engine_write_stats(&engine, members);
+    run_plan_write(&forecast, members);
+}
+
 /* Prompts that no --max-length bounds may be as long as the model's context. */
 static bool check_memory(const struct model_choice *choice, struct status *status)
 {
@@ -133,7 +159,9 @@ static bool check_memory(const struct model_choice *choice, struct status *statu
         .n_adapters = choice->n_adapters,
     };
 
-    return memory_plan_check(&plan, args.mem, status);
+    forecast.max_new_tokens = new_tokens * (size_t)wanted.n_samples;
+    return memory_plan_check(&plan, args.mem, status) &&
+           (!args.plan || memory_plan_make(&forecast.memory, &plan, status));
 }
 
 /* The demo model has learned one recipe, by an adapter. */
@@ -152,8 +180,9 @@ static bool open_all(struct status *status)
         model_choice_make(&choice, args.model, "smollm2", default_adapter(), &args.adapters,
                           args.quiet, status) &&
         check_memory(&choice, status) &&
-        engine_open(&engine, choice.model.data, (enum quantize)args.quantize, "cpu", args.threads,
-                    status) &&
+        (args.plan ? engine_open_headers : engine_open)(&engine, choice.model.data,
+                                                        (enum quantize)args.quantize, "cpu",
+                                                        args.threads, status) &&
         engine_open_adapters(&engine, choice.adapter_names, choice.adapter_paths, choice.n_adapters,
                              status)) {
         wanted.adapters = &engine.adapters;
@@ -180,6 +209,20 @@ static bool open_all(struct status *status)
     return generator != NULL;
 }
 
+static int plan(const struct stream_options *stream, const struct stream_tool *run)
+{
+    const struct stream_tool planner = {.name = run->name,
+                                        .self = run->self,
+                                        .makes = run->makes,
+                                        .n_makes = run->n_makes,
+                                        .begin = measure,
+                                        .stats = write_plan,
+                                        .lines_member = run->lines_member};
+
+    run_plan_take_speed(&forecast, args.stats, tool.name, "prompt_tokens", &engine);
+    return plan_run(stream, &planner);
+}
+
 int main(int argc, char **argv)
 {
     struct stream_tool stream_tool = {.name = tool.name,
@@ -201,5 +244,5 @@ int main(int argc, char **argv)
     stream_tool.self = generator;
     stream_tool.makes = generator_makes(generator, &stream_tool.n_makes);
     stream_tool.window = 4 * (size_t)args.batch; /* stragglers shall not starve the batch */
-    return stream_run(&stream, &stream_tool);
+    return args.plan ? plan(&stream, &stream_tool) : stream_run(&stream, &stream_tool);
 }

@@ -6,11 +6,13 @@
 #include "cli/common_options.h"
 #include "cli/model_choice.h"
 #include "cli/model_path.h"
+#include "cli/plan.h"
 #include "cli/process.h"
 #include "cli/run_stats.h"
 #include "cli/verify.h"
 #include "run/engine.h"
 #include "run/memory_plan.h"
+#include "run/run_plan.h"
 #include "run/score_partial.h"
 #include "run/score_report.h"
 #include "run/scorer.h"
@@ -23,6 +25,7 @@ static size_t stride;
 static struct scorer_options wanted = {.max_length = 1024};
 static struct engine engine;
 static struct scorer *scorer;
+static struct run_plan forecast; /* of --plan */
 static struct score_report report;
 static struct score_totals *totals; /* NULL: no report was asked for */
 static bool merge, verify;
@@ -67,6 +70,7 @@ static const struct cli_option options[] = {
     COMMON_THREADS_ROW(args),
     COMMON_BATCH_ROW(args),
     COMMON_MEM_ROW(args),
+    COMMON_PLAN_ROW(args),
     COMMON_RECORD_OPTIONS(args),
 };
 
@@ -123,6 +127,41 @@ static bool step(void *self, struct status *status)
         return false;
     finish();
     return true;
+}
+
+/* For --plan: a record is begun and given up. */
+static bool measure(void *self, struct job *job, struct status *status)
+{
+    struct scoring *scoring = scorer_begin(self, &job->record, job, status);
+    size_t tokens, truncated;
+
+    if (!scoring)
+        return false;
+    scorer_size(scoring, &tokens, &truncated);
+    scorer_free(scoring);
+    run_plan_add(&forecast, tokens, truncated);
+    job_done(job);
+    return true;
+}
+
+static void write_plan(void *self, struct buf *members)
+{
+    (void)self;
+    engine_write_stats(&engine, members);
+    run_plan_write(&forecast, members);
+}
+
+static int plan(const struct stream_options *stream, const struct stream_tool *run)
+{
+    const struct stream_tool planner = {.name = run->name,
+                                        .self = run->self,
+                                        .makes = run->makes,
+                                        .n_makes = run->n_makes,
+                                        .begin = measure,
+                                        .stats = write_plan};
+
+    run_plan_take_speed(&forecast, args.stats, tool.name, "scored_tokens", &engine);
+    return plan_run(stream, &planner);
 }
 
 static void release(void *self, struct job *job)
@@ -334,7 +373,8 @@ static bool check_memory(const struct model_choice *choice, struct status *statu
         .n_adapters = choice->n_adapters,
     };
 
-    return memory_plan_check(&plan, args.mem, status);
+    return memory_plan_check(&plan, args.mem, status) &&
+           (!args.plan || memory_plan_make(&forecast.memory, &plan, status));
 }
 
 static bool open_all(struct status *status)
@@ -346,8 +386,9 @@ static bool open_all(struct status *status)
         model_choice_make(&choice, args.model, "smollm2", NULL, &args.adapters, args.quiet,
                           status) &&
         check_compare(&choice, status) && check_memory(&choice, status) &&
-        engine_open(&engine, choice.model.data, (enum quantize)args.quantize, "cpu", args.threads,
-                    status) &&
+        (args.plan ? engine_open_headers : engine_open)(&engine, choice.model.data,
+                                                        (enum quantize)args.quantize, "cpu",
+                                                        args.threads, status) &&
         engine_open_adapters(&engine, choice.adapter_names, choice.adapter_paths, choice.n_adapters,
                              status)) {
         wanted.adapters = &engine.adapters;
@@ -402,5 +443,5 @@ int main(int argc, char **argv)
     stream_tool.self = scorer;
     stream_tool.n_makes = wanted.compare ? 2 : 1;
     stream_tool.window = 4 * (size_t)args.batch;
-    return stream_run(&stream, &stream_tool);
+    return args.plan ? plan(&stream, &stream_tool) : stream_run(&stream, &stream_tool);
 }

@@ -49,7 +49,7 @@ struct common_args {
     size_t mem;   /* 0: no limit */
     uint64_t seed;
     struct jsonl_shard shard;
-    bool resume, update, meta;
+    bool resume, update, meta, plan;
     const char *dep_file;
     struct common_every checkpoint_every;
     double grace;
@@ -121,6 +121,13 @@ cli_parse_function common_options_every;            /* N or SECONDSs into struct
         .help =                                                                                    \
             "refuse at once, saying for what, if the run may need more memory; K, M and G are "    \
             "understood"                                                                           \
+    }
+
+#define COMMON_PLAN_ROW(args)                                                                      \
+    {                                                                                              \
+        .name = "plan", .kind = CLI_FLAG, .value = &(args).plan,                                   \
+        .help = "compute nothing: read all records and say, as JSON, how long they are, which "    \
+                "are bad, what memory the run needs and, with --stats of an earlier run, its time" \
     }
 
 #define COMMON_SEED_ROW(args)                                                                      \

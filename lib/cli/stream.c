@@ -403,7 +403,7 @@ static int exit_status_of_failures(const struct stream_options *options,
 
     if (options->max_errors_percent ? n_failed * 100 > options->max_errors * n_records
                                     : n_failed > options->max_errors)
-        return status_exit_code(STATUS_INPUT);
+        return status_exit_code(options->plan ? STATUS_DATA : STATUS_INPUT);
     return 0;
 }
 

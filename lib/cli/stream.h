@@ -45,6 +45,7 @@ struct stream_options {
     bool update;                 /* an output that would stay the same is left alone */
     const char *dep_file;        /* --dep-file FILE; NULL: none */
     bool meta;                   /* OUTPUT.meta.json */
+    bool plan;                   /* cli/plan.h: too many failures are exit 65 */
     bool quiet;                  /* no messages about single records, no progress */
     bool verbose;                /* a summary at the end */
     bool resume;                 /* -o is written as cli/resume.h says */

@@ -254,13 +254,18 @@ static bool check_strangers(struct loader *l)
     for (size_t i = 0; i < l->file->n_entries; i++) {
         const struct tensor_entry *t = &l->file->entries[i];
         const struct matrix *copy = NULL;
+        bool is_copy = false;
 
         if (l->used[i])
             continue;
         for (size_t k = 0; k < sizeof(copies) / sizeof(copies[0]); k++) {
-            if (strcmp(t->name, copies[k].name) == 0)
+            if (strcmp(t->name, copies[k].name) == 0) {
                 copy = copies[k].matrix;
+                is_copy = true;
+            }
         }
+        if (is_copy && !model_has_weights(l->model))
+            continue;
         if (!(copy ? check_copy(l, t, copy) : refuse(l, t->name)))
             return status_context(l->status, "%s", l->adapter->source.data);
     }

@@ -72,9 +72,20 @@ struct model *model_open(const char *path, const struct backend *backend, struct
     return model_open_quantised(path, QUANTIZE_OFF, backend, device, status);
 }
 
-struct model *model_open_quantised(const char *path, enum quantize quantize,
-                                   const struct backend *backend, struct device *device,
-                                   struct status *status)
+/* The weights, or a look at them. */
+static bool take_weights(struct model *model, const struct model_files *files, bool headers,
+                         struct status *status)
+{
+    size_t size;
+
+    return headers
+               ? weights_size_llama(&size, files, model->backend, model->device, status)
+               : weights_load_llama(&model->weights, files, model->backend, model->device, status);
+}
+
+static struct model *open_model(const char *path, enum quantize quantize, bool headers,
+                                const struct backend *backend, struct device *device,
+                                struct status *status)
 {
     struct model_files files;
     struct model *model;
@@ -94,7 +105,7 @@ struct model *model_open_quantised(const char *path, enum quantize quantize,
     else if (quantize && files.is_gguf)
         ok = status_fail(status, STATUS_CONFIG, "is GGUF, --quantize takes safetensors");
     else
-        ok = weights_load_llama(&model->weights, &files, backend, device, status) &&
+        ok = take_weights(model, &files, headers, status) &&
              compute_frequencies(model, &files, status);
     if (ok) {
         open_tokenizer(model, &files, path);
@@ -109,6 +120,25 @@ struct model *model_open_quantised(const char *path, enum quantize quantize,
         return NULL;
     }
     return model;
+}
+
+struct model *model_open_quantised(const char *path, enum quantize quantize,
+                                   const struct backend *backend, struct device *device,
+                                   struct status *status)
+{
+    return open_model(path, quantize, false, backend, device, status);
+}
+
+struct model *model_open_headers(const char *path, enum quantize quantize,
+                                 const struct backend *backend, struct device *device,
+                                 struct status *status)
+{
+    return open_model(path, quantize, true, backend, device, status);
+}
+
+bool model_has_weights(const struct model *model)
+{
+    return model->weights.layers != NULL;
 }
 
 void model_close(struct model *model)

@@ -38,6 +38,12 @@ struct model *model_open(const char *path, const struct backend *backend, struct
 struct model *model_open_quantised(const char *path, enum quantize quantize,
                                    const struct backend *backend, struct device *device,
                                    struct status *status) MUST_CHECK;
+/* All but the weights, which are checked and left where they are: what --plan has. An adapter can
+ * be opened on it, and a scheduler that never steps. */
+struct model *model_open_headers(const char *path, enum quantize quantize,
+                                 const struct backend *backend, struct device *device,
+                                 struct status *status) MUST_CHECK;
+bool model_has_weights(const struct model *model);
 void model_close(struct model *model); /* NULL allowed */
 
 /* The tokenizer, or false with STATUS_CONFIG and the reason why the model came without. */

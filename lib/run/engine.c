@@ -21,16 +21,33 @@ bool engine_open_device(struct engine *e, const char *device_name, int threads,
     return e->device != NULL;
 }
 
-bool engine_open(struct engine *e, const char *model_path, enum quantize quantize,
-                 const char *device_name, int threads, struct status *status)
+typedef struct model *opener(const char *path, enum quantize quantize,
+                             const struct backend *backend, struct device *device,
+                             struct status *status);
+
+static bool open_engine(struct engine *e, opener *open_model, const char *model_path,
+                        enum quantize quantize, const char *device_name, int threads,
+                        struct status *status)
 {
     if (engine_open_device(e, device_name, threads, status))
-        e->model = model_open_quantised(model_path, quantize, e->backend, e->device, status);
+        e->model = open_model(model_path, quantize, e->backend, e->device, status);
     if (!e->model) {
         engine_close(e);
         return false;
     }
     return true;
+}
+
+bool engine_open(struct engine *e, const char *model_path, enum quantize quantize,
+                 const char *device_name, int threads, struct status *status)
+{
+    return open_engine(e, model_open_quantised, model_path, quantize, device_name, threads, status);
+}
+
+bool engine_open_headers(struct engine *e, const char *model_path, enum quantize quantize,
+                         const char *device_name, int threads, struct status *status)
+{
+    return open_engine(e, model_open_headers, model_path, quantize, device_name, threads, status);
 }
 
 bool engine_open_adapters(struct engine *e, char *const *names, char *const *paths, size_t n,

@@ -26,6 +26,9 @@ bool engine_open_device(struct engine *engine, const char *device_name, int thre
 /* The device and the language model on it. */
 bool engine_open(struct engine *engine, const char *model_path, enum quantize quantize,
                  const char *device_name, int threads, struct status *status) MUST_CHECK;
+/* The same without its weights (model_open_headers). */
+bool engine_open_headers(struct engine *engine, const char *model_path, enum quantize quantize,
+                         const char *device_name, int threads, struct status *status) MUST_CHECK;
 void engine_close(struct engine *engine);
 
 /* Adapters for the engine's model: the folders paths[n], which records call names[n]. On failure

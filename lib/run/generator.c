@@ -197,6 +197,12 @@ struct generation *generator_begin(struct generator *g, const struct record *rec
     return gen;
 }
 
+void generator_size(const struct generation *gen, size_t *tokens, size_t *truncated)
+{
+    *tokens = (size_t)gen->samples[0]->n_prompt;
+    *truncated = gen->truncated;
+}
+
 static void note_done(struct generator *g, struct generation *gen)
 {
     gen->next = NULL;

@@ -58,6 +58,9 @@ const char *const *generator_makes(const struct generator *generator, size_t *n)
 struct generation *generator_begin(struct generator *generator, const struct record *record,
                                    void *owner, struct status *status) MUST_CHECK;
 
+/* How long its prompt is, and how much of it was cut, in tokens. */
+void generator_size(const struct generation *generation, size_t *tokens, size_t *truncated);
+
 /* Goes on for one step; false ends the run. */
 bool generator_step(struct generator *generator, struct status *status) MUST_CHECK;
 

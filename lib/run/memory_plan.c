@@ -2,28 +2,14 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/buf.h"
+#include "base/process_memory.h"
 #include "formats/safetensors.h"
 #include "model/forward.h"
 #include "model/weights.h"
 #include "run/engine.h"
 #include "run/scheduler.h"
-
-/* Bytes of this process that are in memory; 0 where the system does not say. */
-static size_t resident(void)
-{
-    FILE *file = fopen("/proc/self/statm", "r");
-    unsigned long pages = 0;
-
-    if (!file)
-        return 0;
-    if (fscanf(file, "%*u %lu", &pages) != 1)
-        pages = 0;
-    fclose(file);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
 
 /* Without one a run goes on as well, so a failure is nothing here. */
 static size_t measure_tokenizer(const struct model_files *files, size_t before)
@@ -32,7 +18,7 @@ static size_t measure_tokenizer(const struct model_files *files, size_t before)
     struct tokenizer *tokenizer = files->is_gguf
                                       ? tokenizer_open_gguf(&files->gguf, files->path, &status)
                                       : tokenizer_open_folder(files->path, &status);
-    const size_t after = resident();
+    const size_t after = process_memory_resident();
 
     tokenizer_close(tokenizer);
     return after > before ? after - before : 0;
@@ -111,7 +97,7 @@ bool memory_plan_make(struct memory_plan *plan, const struct memory_plan_options
     struct engine engine;
     bool ok;
 
-    *plan = (struct memory_plan){.program = resident()};
+    *plan = (struct memory_plan){.program = process_memory_resident()};
     if (!engine_open_device(&engine, options->device_name, options->threads, status))
         return false;
     ok = model_files_open(&files, options->model_path, status);

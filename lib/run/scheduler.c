@@ -154,6 +154,8 @@ struct scheduler *scheduler_open(const struct model *model, const struct schedul
     s->max_rows = step_rows(options);
     alloc_step(s);
     s->n_adapters = options->n_adapters;
+    if (!model_has_weights(model))
+        return s;
     s->forward = forward_open(model, options->adapters, options->n_adapters, s->max_rows, status);
     if (s->forward)
         s->kv =

@@ -372,6 +372,12 @@ struct scoring *scorer_begin(struct scorer *s, const struct record *record, void
     return scoring;
 }
 
+void scorer_size(const struct scoring *scoring, size_t *tokens, size_t *truncated)
+{
+    *tokens = scoring->input.tokens.n;
+    *truncated = scoring->input.truncated;
+}
+
 void *scorer_owner(const struct scoring *scoring)
 {
     return scoring->owner;

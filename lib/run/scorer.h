@@ -54,6 +54,9 @@ void scorer_close(struct scorer *scorer); /* NULL allowed; after all scorings */
 struct scoring *scorer_begin(struct scorer *scorer, const struct record *record, void *owner,
                              struct status *status) MUST_CHECK;
 
+/* How long its text is, and how much of it was cut, in tokens. */
+void scorer_size(const struct scoring *scoring, size_t *tokens, size_t *truncated);
+
 /* Goes on for one step of each leg; false ends the run. */
 bool scorer_step(struct scorer *scorer, struct status *status) MUST_CHECK;
 

@@ -1,27 +1,12 @@
 #include "train/train_memory.h"
 
 #include <stdint.h>
-#include <stdio.h>
 
 #include "base/buf.h"
 #include "base/checked.h"
+#include "base/process_memory.h"
 #include "run/engine.h"
 #include "train/train_pass.h"
-
-/* Bytes that this machine can give without swapping; 0 where it does not say. */
-static size_t available(void)
-{
-    FILE *file = fopen("/proc/meminfo", "r");
-    unsigned long kib = 0;
-    char line[128];
-
-    if (!file)
-        return 0;
-    while (fgets(line, sizeof(line), file) && sscanf(line, "MemAvailable: %lu kB", &kib) != 1)
-        ;
-    fclose(file);
-    return (size_t)kib * 1024;
-}
 
 static size_t add(size_t a, size_t b)
 {
@@ -89,7 +74,7 @@ static bool refuse(const struct train_memory *m, size_t limit, struct status *st
 static bool choose(struct train_memory *m, const struct train_memory_options *o,
                    const struct engine *e, struct status *status)
 {
-    const size_t free_bytes = available();
+    const size_t free_bytes = process_memory_available();
     size_t limit = o->limit;
 
     if (limit == 0 && free_bytes > 0)
