@@ -179,6 +179,14 @@ install: all $(MAN)
 	    install -m 644 examples/$$adapter/* $(DESTDIR)$(PREFIX)/share/medrat/$$adapter || exit; \
 	done
 
+## bundle    one tar that works after `tar x`, with the demo models (BUNDLE_MODELS= leaves them out)
+BUNDLE ?= $(BUILD)/medrat-$(shell uname -m).tar
+BUNDLE_MODELS ?= smollm2 minilm
+bundle: $(TOOL_NAMES:%=$(BUILD)/bundle/bin/%)
+	$(Q)rm -rf $(BUILD)/bundle/stage
+	$(Q)$(MAKE) --no-print-directory install TOOLS='$^' DESTDIR=$(BUILD)/bundle/stage PREFIX=/medrat >/dev/null
+	$(Q).make/bundle.sh $(BUILD)/bundle/stage $(BUNDLE) $(BUNDLE_MODELS)
+
 ## uninstall remove what install put there
 uninstall:
 	rm -f $(TOOL_NAMES:%=$(DESTDIR)$(PREFIX)/bin/%) \
@@ -219,6 +227,11 @@ $(BUILD)/%.o: %.c
 $(BUILD)/bin/%: $(BUILD)/bin/%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
+# All but glibc is linked in.
+$(BUILD)/bundle/bin/%: $(BUILD)/bin/%.o $(LIB)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -static-libgcc -o $@ $< $(LIB) -Wl,-Bstatic $(filter-out -lm,$(LDLIBS)) -Wl,-Bdynamic -lm
+
 # OPTIONS comes from the tool's own --help, so that the two cannot differ.
 $(BUILD)/man/%.1: bin/%.1.scd $(BUILD)/bin/% .make/man.awk .make/man-records.scd .make/man-common.scd
 	$(Q)mkdir -p $(@D)
@@ -248,7 +261,7 @@ $(BUILD)/tests/golden/make_%: $(BUILD)/tests/golden/make_%.o $(GOLDEN) $(LIB)
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-.PHONY: all lib demo check threaded doubles tests deps models bench bench-train bench-7b card peers torture fuzz fuzzers coverage golden adapter install uninstall format clean help
+.PHONY: all lib demo check threaded doubles tests deps models bench bench-train bench-7b card peers torture fuzz fuzzers coverage golden adapter install bundle uninstall format clean help
 # Kept, and made again when missing: .SECONDARY would take an archive without a new file as whole.
 .PRECIOUS: $(BUILD)/%.o
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)

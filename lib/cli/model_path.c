@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/share_path.h"
 #include "formats/hub_cache.h"
 
 /* What is there, but cannot be looked at, counts: whoever opens it will say why. */
@@ -33,6 +34,7 @@ static const char *variable(const char *name)
 
 bool model_path_folder(int n, struct buf *folder)
 {
+    struct status ignored;
     const char *base;
 
     buf_reset(folder);
@@ -51,6 +53,10 @@ bool model_path_folder(int n, struct buf *folder)
         return true;
     case 2:
         buf_append_string(folder, "./models");
+        return true;
+    case 3:
+        if (!share_path_find("models", folder, &ignored))
+            buf_reset(folder);
         return true;
     default:
         return false;
@@ -112,8 +118,9 @@ static bool fail_missing(const char *model, bool is_default, struct status *stat
     if (strchr(model, '/'))
         return status_fail(status, STATUS_NO_INPUT, "model '%s': no such file or folder", model);
     return status_fail(status, STATUS_NO_INPUT,
-                       "%smodel '%s' is not installed in %s%s~/.local/share/medrat/models or "
-                       "./models: 'make models' fetches the demo models",
+                       "%smodel '%s' is not installed in %s%s~/.local/share/medrat/models, "
+                       "./models or share/medrat/models beside the program's own folder: 'make "
+                       "models' fetches the demo models",
                        is_default ? "demo " : "", model, models ? models : "", models ? ", " : "");
 }
 

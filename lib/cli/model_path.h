@@ -11,10 +11,10 @@
  * `model` is a path if it exists. Else, if it reads ORG/NAME or ORG/NAME@REVISION, it is looked up
  * in the cache (formats/hub_cache.h), and if it has no slash, as an installed name in
  * $MEDRAT_MODELS, then $XDG_DATA_HOME/medrat/models (by default ~/.local/share/medrat/models), then
- * ./models, then in the cache again, whose oldest models have no ORG. A folder with nothing in it
- * but one file stands for that file. NULL: `default_name`, of which one line on standard error
- * tells unless `quiet`; an error where MEDRAT_NO_DEFAULT is set. Not found: STATUS_NO_INPUT, naming
- * the command that fetches the demo models. */
+ * ./models, then with what ships (cli/share_path.h), then in the cache again, whose oldest models
+ * have no ORG. A folder with nothing in it but one file stands for that file. NULL: `default_name`,
+ * of which one line on standard error tells unless `quiet`; an error where MEDRAT_NO_DEFAULT is
+ * set. Not found: STATUS_NO_INPUT, naming the command that fetches the demo models. */
 bool model_path_resolve(const char *model, const char *default_name, bool quiet, struct buf *path,
                         struct status *status) MUST_CHECK;
 

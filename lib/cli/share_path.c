@@ -3,21 +3,31 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "base/memory.h"
 
+/* The path of the running program: without /proc, as it was run. NULL if it is not known. */
+static const char *program_path(char *place, size_t size)
+{
+    const ssize_t n = readlink("/proc/self/exe", place, size);
+
+    if (n <= 0)
+        return (const char *)getauxval(AT_EXECFN);
+    if ((size_t)n >= size)
+        return NULL;
+    place[n] = '\0';
+    return place;
+}
+
 /* ../share/medrat seen from the folder of the running program; false if that is not known. */
 static bool beside_program(struct buf *folder)
 {
-    char program[4096];
-    const ssize_t n = readlink("/proc/self/exe", program, sizeof(program));
-    const char *slash;
+    char place[4096];
+    const char *program = program_path(place, sizeof(place));
+    const char *slash = program ? strrchr(program, '/') : NULL;
 
-    if (n <= 0 || (size_t)n >= sizeof(program))
-        return false;
-    program[n] = '\0';
-    slash = strrchr(program, '/');
     if (!slash)
         return false;
     buf_append(folder, program, (size_t)(slash - program));

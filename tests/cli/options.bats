@@ -212,6 +212,17 @@ n_tokens() { # n_tokens OPTION...
     [[ "$stderr" == *"/share/medrat/recipes/mine.yaml:1: key 'prompt': must be a string" ]]
 }
 
+@test "models that ship are found beside an installed program, after all others" {
+    mkdir -p prefix/bin prefix/share/medrat/models models
+    cp "$MEDRAT_BIN/medrat-tokenize" prefix/bin
+    cp vocab.txt prefix/share/medrat/models/shipped
+    run -0 prefix/bin/medrat-tokenize -m shipped text.jsonl
+    run -66 medrat-tokenize -m shipped text.jsonl
+    MEDRAT_SHARE=$work/prefix/share/medrat run -0 medrat-tokenize -m shipped text.jsonl
+    echo 'no vocabulary' >models/shipped
+    run -78 prefix/bin/medrat-tokenize -m shipped text.jsonl
+}
+
 @test "models are found by path, then by name where models lie" {
     export HOME=$work/home
     unset XDG_DATA_HOME
