@@ -87,7 +87,7 @@ CHECKS = $(sort $(wildcard tests/*.bats tests/cli/*.bats)) \
     $(SANITIZED_BATS:%=build/sanitize/%) $(FUZZERS:$(BUILD)/%=build/fuzz/%) \
     $(THREADED:%=build/tsan/tests/%) $(DOUBLE_TESTS)
 # Real models and engines run on the release build only: these have no other test.
-SANITIZED_BATS = $(filter-out %/rerank_sets.bats %/cluster.bats,$(sort $(wildcard tests/cli/*.bats)))
+SANITIZED_BATS = $(filter-out %/rerank_sets.bats %/cluster.bats %/night.bats %/dataset.bats,$(sort $(wildcard tests/cli/*.bats)))
 
 # What the thread sanitizer sees: training, the pool, sequences that share blocks, the encoder, a whole tool.
 THREADED = op/train_test unit/thread_pool_test unit/scheduler_heads_test unit/encoder_test cli/gen.bats

@@ -6,7 +6,6 @@ bats_require_minimum_version 1.5.0
 load common
 
 setup_file() {
-    [ "${MEDRAT_BUILD_CONFIG:-release}" = release ] || skip "one build is enough"
     cd "$BATS_FILE_TMPDIR"
     make_tiny tiny
     make_questions 300 >questions.jsonl
