@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cli/common_options.h"
+#include "cli/message.h"
 #include "cli/model_choice.h"
 #include "cli/plan.h"
 #include "cli/process.h"
@@ -104,6 +105,11 @@ static void release(void *self, struct job *job)
     generator_free(job->work);
 }
 
+static uint64_t tokens(void *self)
+{
+    return generator_tokens(self);
+}
+
 static void stats(void *self, struct buf *members)
 {
     engine_write_stats(&engine, members);
@@ -196,12 +202,12 @@ static bool open_all(struct status *status)
         generator = generator_open(engine.model, &wanted, status);
     }
     if (generator && args.verbose)
-        fprintf(stderr, "%s: %s on %s, weights %s, tokenizer %s, recipe %s\n", tool.name,
-                engine.model->name, engine.backend->describe(engine.device),
-                engine.model->weights_source.data, engine_tokenizer(&engine), recipe_option);
+        message(MESSAGE_INFO, "%s on %s, weights %s, tokenizer %s, recipe %s", engine.model->name,
+                engine.backend->describe(engine.device), engine.model->weights_source.data,
+                engine_tokenizer(&engine), recipe_option);
     if (generator && !args.quiet && (args.verbose || args.model || args.adapters.n > 0)) {
-        adapter_set_describe(&engine.adapters, tool.name, args.verbose, &notes);
-        fputs(buf_text(&notes).ptr, stderr);
+        adapter_set_describe(&engine.adapters, args.verbose, &notes);
+        message_lines(MESSAGE_INFO, &notes);
     }
     buf_release(&path);
     buf_release(&notes);
@@ -229,6 +235,7 @@ int main(int argc, char **argv)
                                       .begin = begin,
                                       .step = step,
                                       .release = release,
+                                      .tokens = tokens,
                                       .stats = stats,
                                       .settings = settings,
                                       .lines_member = "query"};

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "cli/common_options.h"
+#include "cli/message.h"
 #include "cli/model_path.h"
 #include "cli/process.h"
 #include "rank/reranker.h"
@@ -96,6 +97,11 @@ static void release(void *self, struct job *job)
     reranker_free(self, job->work);
 }
 
+static uint64_t tokens(void *self)
+{
+    return ((const struct reranker *)self)->done.n_tokens;
+}
+
 static void stats(void *self, struct buf *members)
 {
     reranker_stats(self, members);
@@ -143,7 +149,7 @@ static void describe_encoder(void)
     struct buf how = {0};
 
     encoder_describe(reranker.encoder, &how);
-    fprintf(stderr, "%s: encoder %s on %s: %s\n", tool.name, encoder_name(reranker.encoder),
+    message(MESSAGE_INFO, "encoder %s on %s: %s", encoder_name(reranker.encoder),
             engine.backend->describe(engine.device), how.data);
     buf_release(&how);
 }
@@ -167,7 +173,7 @@ static bool open_cross_encoder(const char *path, struct status *status)
                            "%s: a classifier of %d labels; --method cross takes one of 1 label",
                            path, cross_encoder_n_labels(reranker.cross));
     if (args.verbose)
-        fprintf(stderr, "%s: cross-encoder %s on %s: %d tokens%s, tokenizer %s\n", tool.name,
+        message(MESSAGE_INFO, "cross-encoder %s on %s: %d tokens%s, tokenizer %s",
                 cross_encoder_name(reranker.cross), engine.backend->describe(engine.device),
                 cross_encoder_max_tokens(reranker.cross),
                 cross_encoder_prompt(reranker.cross)[0] ? ", with its prompt" : "",
@@ -200,6 +206,7 @@ int main(int argc, char **argv)
         .begin = begin,
         .step = step,
         .release = release,
+        .tokens = tokens,
         .stats = stats,
         .settings = settings,
     };

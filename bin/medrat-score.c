@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "cli/common_options.h"
+#include "cli/message.h"
 #include "cli/model_choice.h"
 #include "cli/model_path.h"
 #include "cli/plan.h"
@@ -168,6 +169,11 @@ static void release(void *self, struct job *job)
 {
     (void)self;
     scorer_free(job->work);
+}
+
+static uint64_t tokens(void *self)
+{
+    return scorer_tokens(self);
 }
 
 static void stats(void *self, struct buf *members)
@@ -398,12 +404,12 @@ static bool open_all(struct status *status)
         open_totals();
     }
     if (scorer && args.verbose)
-        fprintf(stderr, "%s: %s on %s, weights %s, tokenizer %s\n", tool.name, engine.model->name,
+        message(MESSAGE_INFO, "%s on %s, weights %s, tokenizer %s", engine.model->name,
                 engine.backend->describe(engine.device), engine.model->weights_source.data,
                 engine_tokenizer(&engine));
     if (scorer && !args.quiet) {
-        adapter_set_describe(&engine.adapters, tool.name, args.verbose, &notes);
-        fputs(buf_text(&notes).ptr, stderr);
+        adapter_set_describe(&engine.adapters, args.verbose, &notes);
+        message_lines(MESSAGE_INFO, &notes);
     }
     buf_release(&notes);
     model_choice_release(&choice);
@@ -423,6 +429,7 @@ int main(int argc, char **argv)
         .settings = settings,
         .save = save,
         .load = load,
+        .tokens = tokens,
         .stats = stats,
         .complete = complete,
     };

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "cli/common_options.h"
+#include "cli/message.h"
 #include "cli/model_path.h"
 #include "cli/process.h"
 #include "text/token_record.h"
@@ -65,6 +66,11 @@ static bool begin(void *self, struct job *job, struct status *status)
     return ok;
 }
 
+static uint64_t tokens(void *self)
+{
+    return ((const struct token_record *)self)->n_tokens;
+}
+
 static void stats(void *self, struct buf *members)
 {
     token_record_write_stats(self, members);
@@ -124,9 +130,8 @@ static bool open_all(const struct cli_operands *operands, struct tokenizer **tok
     work.tokenizer = *tokenizer;
     work.truncate = (enum truncate)truncate_option;
     if (args.verbose)
-        fprintf(stderr, "%s: tokenizer %s: %s, %d tokens\n", tool.name,
-                tokenizer_source(*tokenizer), tokenizer_name(*tokenizer),
-                tokenizer_vocab_size(*tokenizer));
+        message(MESSAGE_INFO, "tokenizer %s: %s, %d tokens", tokenizer_source(*tokenizer),
+                tokenizer_name(*tokenizer), tokenizer_vocab_size(*tokenizer));
     return token_record_open(&work, status);
 }
 
@@ -169,6 +174,7 @@ int main(int argc, char **argv)
         cli_die(&tool, &status);
     stream_tool.n_makes = list_makes(makes);
     stream_tool.begin = begin;
+    stream_tool.tokens = tokens;
     stream_tool.stats = stats;
     stream_tool.settings = settings;
     exit_status = stream_run(&stream, &stream_tool);

@@ -7,6 +7,7 @@
 #include "base/number.h"
 #include "cli/common_options.h"
 #include "cli/dep_file.h"
+#include "cli/message.h"
 #include "cli/model_path.h"
 #include "cli/process.h"
 #include "cli/progress.h"
@@ -205,7 +206,7 @@ static void open_tokenizer(const struct model_files *files)
     run.tokenizer = files->is_gguf ? tokenizer_open_gguf(&files->gguf, files->path, &why)
                                    : tokenizer_open_folder(files->path, &why);
     if (!run.tokenizer && !args.quiet)
-        fprintf(stderr, "%s: only 'tokens' can be trained on: %s\n", tool.name, why.message);
+        message(MESSAGE_INFO, "only 'tokens' can be trained on: %s", why.message);
 }
 
 static bool look_at_model(struct status *status)
@@ -339,9 +340,10 @@ static void tell_step(void *self, const struct train_log_step *step, uint64_t ro
 {
     (void)self;
     run.trained.n_records += rows;
+    run.trained.n_tokens += step->tokens;
     run.trained.position = step->step;
     if (args.verbose && !run.progress.on)
-        fprintf(stderr, "%s: step %" PRIu64 ": loss %.4f, lr %.3g, gradient norm %.3g\n", tool.name,
+        message(MESSAGE_INFO, "step %" PRIu64 ": loss %.4f, lr %.3g, gradient norm %.3g",
                 step->step, step->loss, step->lr, step->gradient_norm);
     progress_update(&run.progress, &run.trained);
 }
@@ -351,8 +353,8 @@ static void tell_validation(void *self, const struct train_log_validation *v)
     (void)self;
     progress_clear(&run.progress);
     if (args.verbose || run.progress.on)
-        fprintf(stderr, "%s: step %" PRIu64 ": validation loss %.4f, perplexity %.3f%s\n",
-                tool.name, v->step, v->loss, exp(v->loss), v->is_best ? ", the best so far" : "");
+        message(MESSAGE_INFO, "step %" PRIu64 ": validation loss %.4f, perplexity %.3f%s", v->step,
+                v->loss, exp(v->loss), v->is_best ? ", the best so far" : "");
 }
 
 static const struct trainer_hooks hooks = {
@@ -361,11 +363,10 @@ static const struct trainer_hooks hooks = {
 static void tell_rows(const char *what, const struct train_rows *rows)
 {
     if (args.verbose)
-        fprintf(stderr, "%s: %s: %zu rows, %zu tokens, %zu targets\n", tool.name, what, rows->n,
+        message(MESSAGE_INFO, "%s: %zu rows, %zu tokens, %zu targets", what, rows->n,
                 rows->n_tokens, rows->n_targets);
     if (!args.quiet && rows->n_truncated > 0)
-        fprintf(stderr, "%s: %s: %zu of %zu rows were cut\n", tool.name, what, rows->n_truncated,
-                rows->n);
+        message(MESSAGE_INFO, "%s: %zu of %zu rows were cut", what, rows->n_truncated, rows->n);
 }
 
 static void tell_run(void)
@@ -373,15 +374,15 @@ static void tell_run(void)
     const struct train_memory *memory = &run.setup.memory;
 
     if (args.verbose)
-        fprintf(stderr,
-                "%s: %s on %s, %zu parameters, %" PRIu64 " steps, %.1f MiB of memory at most%s\n",
-                tool.name, run.setup.engine.model->name,
+        message(MESSAGE_INFO,
+                "%s on %s, %zu parameters, %" PRIu64 " steps, %.1f MiB of memory at most%s",
+                run.setup.engine.model->name,
                 run.setup.engine.backend->describe(run.setup.engine.device),
                 run.setup.lora->n_values, run.trainer.schedule.steps,
                 (double)memory->total / (1 << 20),
                 memory->recompute ? ", activations are computed again" : "");
     if (!args.quiet && run.trainer.state.step > 0)
-        fprintf(stderr, "%s: goes on after step %" PRIu64 " of %" PRIu64 "\n", tool.name,
+        message(MESSAGE_INFO, "goes on after step %" PRIu64 " of %" PRIu64 "",
                 run.trainer.state.step, run.trainer.schedule.steps);
 }
 
@@ -420,7 +421,7 @@ static bool train(struct status *status)
     const bool on = args.progress > 0 || (args.progress < 0 && !args.quiet);
 
     run.trained.total_size = run.trainer.schedule.steps;
-    run.trained.position = run.trainer.state.step;
+    run.trained.position = run.trained.first_position = run.trainer.state.step;
     run_stats_start(&run.trained);
     progress_start(&run.progress, tool.name, on);
     if (args.progress < 0 && !run.progress.on_terminal)

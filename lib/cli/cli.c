@@ -10,6 +10,7 @@
 #include "base/suggest.h"
 #include "cli/cli_value.h"
 #include "cli/config_file.h"
+#include "cli/message.h"
 #include "cli/version.h"
 
 /* What getopt_long returns: a short option's letter, or one of these, above any letter. */
@@ -296,6 +297,24 @@ bool cli_read(const struct cli_tool *tool, int argc, char **argv, struct cli_ope
     return ok;
 }
 
+/* Ahead of the options, whose mistakes are messages too. */
+static void choose_message_format(int argc, char **argv)
+{
+    static const char option[] = "--log-format";
+    const char *format = environment("MEDRAT_LOG_FORMAT");
+
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strncmp(argv[i], option, sizeof(option) - 1) != 0)
+            continue;
+        if (argv[i][sizeof(option) - 1] == '=')
+            format = argv[i] + sizeof(option);
+        else if (argv[i][sizeof(option) - 1] == '\0' && i + 1 < argc)
+            format = argv[i + 1];
+    }
+    if (format && strcmp(format, "json") == 0)
+        message_format = MESSAGE_JSON;
+}
+
 void cli_parse(const struct cli_tool *tool, int argc, char **argv, struct cli_operands *operands)
 {
     static struct cli_kept kept; /* of the whole run: the tool's options point to it */
@@ -303,6 +322,8 @@ void cli_parse(const struct cli_tool *tool, int argc, char **argv, struct cli_op
     struct buf text = {0};
     enum cli_action action;
 
+    message_tool(tool->name);
+    choose_message_format(argc, argv);
     if (!cli_read(tool, argc, argv, operands, &kept, &action, &status))
         cli_die(tool, &status);
     if (action == CLI_RUN)
@@ -337,8 +358,9 @@ void cli_no_input(const struct cli_tool *tool)
 
 void cli_die(const struct cli_tool *tool, const struct status *status)
 {
-    fprintf(stderr, "%s: %s\n", tool->name, status->message);
-    if (status->code == STATUS_USAGE)
+    message_tool(tool->name);
+    message(MESSAGE_ERROR, "%s", status->message);
+    if (status->code == STATUS_USAGE && message_format == MESSAGE_TEXT)
         fprintf(stderr, "usage: %s %s\ntry '%s --help'\n", tool->name, tool->usage, tool->name);
     exit(status_exit_code(status->code));
 }

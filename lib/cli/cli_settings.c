@@ -11,9 +11,9 @@
 static bool is_neutral(const char *name)
 {
     static const char *const names[] = {
-        "output", "resume",   "grace", "stats",   "progress", "quiet",         "verbose",
-        "update", "dep-file", "meta",  "plan",    "lock",     "lock-wait",     "threads",
-        "batch",  "mem",      "model", "adapter", "encoder",  "cross-encoder",
+        "output",  "resume",   "grace", "stats", "progress",   "quiet",   "verbose",
+        "update",  "dep-file", "meta",  "plan",  "log-format", "lock",    "lock-wait",
+        "threads", "batch",    "mem",   "model", "adapter",    "encoder", "cross-encoder",
     };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

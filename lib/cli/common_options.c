@@ -10,6 +10,7 @@
 const char *const common_options_on_error[] = {"emit", "skip", "fail", NULL};
 const char *const common_options_existing[] = {"error", "replace", "keep", NULL};
 const char *const common_options_format[] = {"jsonl", "lines", NULL};
+const char *const common_options_log_format[] = {"text", "json", NULL};
 const char *const common_options_quantize[] = {"off", "nf4", "nf4-dq", NULL};
 const char *const common_options_truncate[] = {"head", "tail", "error", NULL};
 

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "cli/cli.h"
+#include "cli/message.h"
 #include "cli/stream.h"
 
 struct common_max_errors {
@@ -67,6 +68,7 @@ struct common_args {
 extern const char *const common_options_on_error[]; /* emit, skip, fail */
 extern const char *const common_options_existing[]; /* error, replace, keep */
 extern const char *const common_options_format[];   /* jsonl, lines */
+extern const char *const common_options_log_format[]; /* text, json */
 extern const char *const common_options_quantize[]; /* off, nf4, nf4-dq */
 extern const char *const common_options_truncate[]; /* head, tail, error */
 cli_parse_function common_options_max_errors;       /* N or P% into struct common_max_errors */
@@ -186,6 +188,12 @@ cli_parse_function common_options_every;            /* N or SECONDSs into struct
 
 #define COMMON_MESSAGE_OPTIONS(args)                                                               \
     {.kind = CLI_HEADING, .help = "Messages"},                                                     \
+        {.name = "log-format",                                                                     \
+         .kind = CLI_CHOICE,                                                                       \
+         .value = &message_format,                                                                 \
+         .argument = "NAME",                                                                       \
+         .choices = common_options_log_format,                                                     \
+         .help = "messages on standard error: lines of text, or a JSON object a line"},            \
         {.name = "stats",                                                                          \
          .kind = CLI_STRING,                                                                       \
          .value = &(args).stats,                                                                   \

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/memory.h"
+#include "cli/message.h"
 #include "cli/model_path.h"
 #include "cli/share_path.h"
 #include "formats/hub_cache.h"
@@ -170,7 +171,7 @@ static bool take_adapter(struct model_choice *choice, bool quiet, struct status 
     }
     ok = ok && model_path_resolve(base.data, NULL, true, &choice->model, status);
     if (ok && !quiet)
-        fprintf(stderr, "medrat: adapter '%s': its base model is %s\n", choice->adapter_names[0],
+        message(MESSAGE_INFO, "adapter '%s': its base model is %s", choice->adapter_names[0],
                 choice->model.data);
     buf_release(&base);
     buf_release(&path);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/message.h"
 #include "cli/share_path.h"
 #include "formats/hub_cache.h"
 
@@ -146,7 +147,7 @@ bool model_path_resolve(const char *model, const char *default_name, bool quiet,
     }
     enter_single_file(path);
     if (!model && !quiet)
-        fprintf(stderr, "medrat: no model given, using the demo model '%s': not for medical use\n",
+        message(MESSAGE_WARNING, "no model given, using the demo model '%s': not for medical use",
                 name);
     return true;
 }

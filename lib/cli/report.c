@@ -2,8 +2,9 @@
 
 #include <inttypes.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "cli/message.h"
 
 #define MAX_SHOWN 10
 
@@ -17,27 +18,20 @@ static bool may_be_plain_text(const struct report *report, size_t number, const 
 void report_failure(struct report *report, const char *file, size_t number,
                     const struct status *why)
 {
-    char column[40] = "";
-
     if (report->quiet || report->n_shown >= MAX_SHOWN)
         return;
     progress_clear(&report->progress);
-    if (why->column > 0)
-        snprintf(column, sizeof(column), " (column %zu)", why->column);
-    if (number > 0)
-        fprintf(stderr, "%s: %s:%zu: %s%s\n", report->name, file, number, why->message, column);
-    else
-        fprintf(stderr, "%s: %s: %s%s\n", report->name, file, why->message, column);
+    message_record(file, number, why);
     if (may_be_plain_text(report, number, why))
-        fprintf(stderr, "%s: a record is a JSON object on a line; for lines of plain text: %s\n",
-                report->name, report->plain_text_hint);
+        message(MESSAGE_INFO, "a record is a JSON object on a line; for lines of plain text: %s",
+                report->plain_text_hint);
     report->n_shown++;
 }
 
 void report_fatal(struct report *report, const struct status *why)
 {
     progress_clear(&report->progress);
-    fprintf(stderr, "%s: %s\n", report->name, why->message);
+    message(MESSAGE_ERROR, "%s", why->message);
 }
 
 void report_stopped(struct report *report, int signal_number, const struct run_stats *stats)
@@ -48,7 +42,7 @@ void report_stopped(struct report *report, int signal_number, const struct run_s
 
     progress_clear(&report->progress);
     if (!report->quiet)
-        fprintf(stderr, "%s: stopped by %s after %" PRIu64 " records\n", report->name, signal_name,
+        message(MESSAGE_WARNING, "stopped by %s after %" PRIu64 " records", signal_name,
                 stats->n_records);
 }
 
@@ -60,16 +54,17 @@ void report_end(struct report *report, const struct run_stats *stats)
     if (report->quiet)
         return;
     if (here > report->n_shown)
-        fprintf(stderr, "%s: %" PRIu64 " more records failed, %" PRIu64 " of %" PRIu64 " in all\n",
-                report->name, here - report->n_shown, here, stats->n_records);
+        message(MESSAGE_WARNING,
+                "%" PRIu64 " more records failed, %" PRIu64 " of %" PRIu64 " in all",
+                here - report->n_shown, here, stats->n_records);
     if (stats->n_upstream > 0)
-        fprintf(stderr, "%s: %" PRIu64 " of %" PRIu64 " records had failed in an earlier tool\n",
-                report->name, stats->n_upstream, stats->n_records);
+        message(MESSAGE_WARNING, "%" PRIu64 " of %" PRIu64 " records had failed in an earlier tool",
+                stats->n_upstream, stats->n_records);
     if (report->verbose) {
         const double seconds = run_stats_now() - stats->started;
 
-        fprintf(stderr, "%s: %" PRIu64 " records in %.1f s (%.1f/s), %" PRIu64 " failed\n",
-                report->name, stats->n_records, seconds,
-                seconds > 0 ? (double)stats->n_records / seconds : 0.0, stats->n_failed);
+        message(MESSAGE_INFO, "%" PRIu64 " records in %.1f s (%.1f/s), %" PRIu64 " failed",
+                stats->n_records, seconds, seconds > 0 ? (double)stats->n_records / seconds : 0.0,
+                stats->n_failed);
     }
 }

@@ -15,8 +15,10 @@ struct run_stats {
     uint64_t n_upstream; /* of those: failed already when they came */
     uint64_t bytes_in;   /* of the lines read, without line ends */
     uint64_t bytes_out;  /* written, before compression */
+    uint64_t n_tokens;   /* computed by this run; 0: the tool does not count them */
     uint64_t position;   /* bytes of the input files behind the last record dealt with */
     uint64_t total_size; /* bytes of the input files; 0: not known */
+    uint64_t first_record, first_position; /* where this run went on from another one */
     double started;      /* run_stats_now() */
     int64_t started_at;  /* seconds since 1970 */
 };

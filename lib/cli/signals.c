@@ -12,6 +12,7 @@
 #include "base/status.h"
 
 static atomic_int caught;
+static atomic_bool asked;
 static _Atomic(sem_t *) wake_up; /* NULL outside of a run */
 static atomic_bool has_doomed;
 static char doomed[PATH_MAX];
@@ -71,14 +72,26 @@ static void handle_bus_error(void)
     sigaction(SIGBUS, &action, NULL);
 }
 
-static void handle(int signal_number)
+static void on_question(int signal_number)
+{
+    sem_t *wake = atomic_load(&wake_up);
+    const int saved_errno = errno;
+
+    (void)signal_number;
+    atomic_store(&asked, true);
+    if (wake)
+        sem_post(wake);
+    errno = saved_errno;
+}
+
+static void handle(int signal_number, void (*handler)(int))
 {
     struct sigaction action;
 
     if (sigaction(signal_number, NULL, &action) != 0 || action.sa_handler == SIG_IGN)
         return;
     memset(&action, 0, sizeof(action));
-    action.sa_handler = on_signal; /* no SA_RESTART: who waits shall look up */
+    action.sa_handler = handler; /* no SA_RESTART: who waits shall look up */
     sigemptyset(&action.sa_mask);
     sigaction(signal_number, &action, NULL);
 }
@@ -91,9 +104,10 @@ void signals_prepare(void)
         return;
     prepared = true;
     atexit(remove_doomed);
-    handle(SIGTERM);
-    handle(SIGINT);
-    handle(SIGHUP);
+    handle(SIGTERM, on_signal);
+    handle(SIGINT, on_signal);
+    handle(SIGHUP, on_signal);
+    handle(SIGUSR1, on_question);
     handle_bus_error();
 }
 
@@ -112,6 +126,11 @@ void signals_end(void)
 int signals_caught(void)
 {
     return atomic_load(&caught);
+}
+
+bool signals_asked(void)
+{
+    return atomic_exchange(&asked, false);
 }
 
 void signals_remove_at_end(const char *path)

@@ -159,7 +159,7 @@ static bool take(struct stream *stream, const struct line *line, struct status *
         return false;
     if (!skip)
         return begin_line(stream, line, status);
-    sink->stats.position = line->position;
+    sink->stats.position = sink->stats.first_position = line->position;
     return true;
 }
 
@@ -259,6 +259,8 @@ static bool run_jobs(struct stream *stream, struct status *status)
 
         if (!take_line(stream, &took, status) || !put_ended(stream, status))
             return false;
+        if (stream->tool->tokens)
+            sink->stats.n_tokens = stream->tool->tokens(stream->tool->self);
         progress_update(&sink->report.progress, &sink->stats);
         if (resume_is_due(&sink->resume, &sink->stats) && !stream_sink_save(sink, status))
             return false;
@@ -420,7 +422,7 @@ static bool describe_output(const struct stream *stream, struct status *status)
 }
 
 /* All lines were read and dealt with: is that what was asked for? */
-static bool complete(struct stream *stream, struct status *status)
+static bool is_whole(const struct stream *stream, struct status *status)
 {
     const struct stream_options *options = stream->options;
     const uint64_t n = stream->sink.stats.n_records;
@@ -432,6 +434,11 @@ static bool complete(struct stream *stream, struct status *status)
     if ((options->expect_set || options->expect_file) && n != stream->n_expected)
         return status_fail(status, STATUS_DATA, "expected %llu records, but %llu came",
                            (unsigned long long)stream->n_expected, (unsigned long long)n);
+    return true;
+}
+
+static bool complete(struct stream *stream, struct status *status)
+{
     if (!stream_sink_commit(&stream->sink, status) ||
         (stream->tool->complete &&
          !stream->tool->complete(stream->tool->self, &stream->sink.stats, status)) ||
@@ -473,6 +480,9 @@ static int run(struct stream *stream, struct status *status)
     } else if (stream->n_jobs > 0 || !stream->input_ended) {
         if (end_early(stream, status))
             return status_exit_code(STATUS_AGAIN);
+    } else if (!is_whole(stream, status)) {
+        if (!stream_sink_save(sink, &ignored)) /* more may come another time */
+            *status = ignored;
     } else if (complete(stream, status)) {
         return exit_status_of_failures(stream->options, &sink->stats);
     }

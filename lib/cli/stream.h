@@ -84,6 +84,8 @@ struct stream_tool {
     /* What has been added up so far, as text, and back; both NULL: nothing is. */
     void (*save)(void *self, struct buf *state);
     bool (*load)(void *self, struct text state, struct status *status);
+    /* How many tokens were computed so far; NULL: they are not counted. */
+    uint64_t (*tokens)(void *self);
     /* Append `"tokens":12,...` to the members of --stats; may be NULL. */
     void (*stats)(void *self, struct buf *members);
     /* The run is complete: every record was dealt with, the output is in place. What is about the

@@ -30,7 +30,7 @@ static void take_counts(struct stream_sink *sink)
 {
     const struct run_stats *counts = &sink->resume.state.counts;
 
-    sink->stats.n_records = counts->n_records;
+    sink->stats.n_records = sink->stats.first_record = counts->n_records;
     sink->stats.n_done = counts->n_done;
     sink->stats.n_kept = counts->n_kept;
     sink->stats.n_failed = counts->n_failed;

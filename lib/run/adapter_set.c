@@ -124,19 +124,17 @@ void adapter_set_write_stats(const struct adapter_set *set, struct buf *members)
     buf_append_char(members, ']');
 }
 
-void adapter_set_describe(const struct adapter_set *set, const char *prefix, bool verbose,
-                          struct buf *lines)
+void adapter_set_describe(const struct adapter_set *set, bool verbose, struct buf *lines)
 {
     for (int i = 0; i < set->n; i++) {
         const struct adapter *a = set->adapters[i];
         const char *line = buf_text(&a->warnings).ptr, *end;
 
         if (verbose)
-            buf_printf(lines, "%s: adapter '%s': %s, %d modules, rank %s%d, weights %s\n", prefix,
+            buf_printf(lines, "adapter '%s': %s, %d modules, rank %s%d, weights %s\n",
                        set->names[i], a->name, a->n_modules, a->min_rank < a->max_rank ? "to " : "",
                        a->max_rank, a->source.data);
         for (; (end = strchr(line, '\n')) != NULL; line = end + 1)
-            buf_printf(lines, "%s: adapter '%s': %.*s\n", prefix, set->names[i], (int)(end - line),
-                       line);
+            buf_printf(lines, "adapter '%s': %.*s\n", set->names[i], (int)(end - line), line);
     }
 }

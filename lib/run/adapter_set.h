@@ -37,9 +37,7 @@ void adapter_set_write_name(const struct adapter_set *set, const struct model *m
  * is none. */
 void adapter_set_write_stats(const struct adapter_set *set, struct buf *members);
 
-/* Lines for people, each begun with `prefix` and ": ": what to know about them, and if verbose also
- * what they are. */
-void adapter_set_describe(const struct adapter_set *set, const char *prefix, bool verbose,
-                          struct buf *lines);
+/* Lines for people: what to know about them, and if verbose also what they are. */
+void adapter_set_describe(const struct adapter_set *set, bool verbose, struct buf *lines);
 
 #endif

@@ -378,6 +378,13 @@ bool generator_write(const struct generation *gen, struct buf *members, struct s
     return true;
 }
 
+uint64_t generator_tokens(const struct generator *g)
+{
+    const struct scheduler_stats *stats = scheduler_stats(g->scheduler);
+
+    return stats->prompt_tokens - stats->shared_tokens + stats->completion_tokens;
+}
+
 void generator_write_stats(const struct generator *g, struct buf *members)
 {
     const struct scheduler_stats *stats = scheduler_stats(g->scheduler);

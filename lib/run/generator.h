@@ -78,6 +78,9 @@ bool generator_write(const struct generation *generation, struct buf *members,
 /* Gives a generation up, complete or not. NULL allowed. */
 void generator_free(struct generation *generation);
 
+/* Of prompts and generations, computed so far. */
+uint64_t generator_tokens(const struct generator *generator);
+
 /* `"prompt_tokens":..` and more for --stats. */
 void generator_write_stats(const struct generator *generator, struct buf *members);
 

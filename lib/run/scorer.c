@@ -499,6 +499,18 @@ bool scorer_write(const struct scoring *scoring, struct buf *members, struct sta
     return true;
 }
 
+uint64_t scorer_tokens(const struct scorer *s)
+{
+    uint64_t n = 0;
+
+    for (int leg = 0; leg < s->n_legs; leg++) {
+        const struct scheduler_stats *stats = scheduler_stats(s->legs[leg].scheduler);
+
+        n += stats->prompt_tokens - stats->shared_tokens;
+    }
+    return n;
+}
+
 void scorer_write_stats(const struct scorer *s, struct buf *members)
 {
     struct scheduler_stats sum = {0};

@@ -75,6 +75,9 @@ bool scorer_write(const struct scoring *scoring, struct buf *members,
 
 void scorer_free(struct scoring *scoring); /* complete or not; NULL allowed */
 
+/* Computed so far, by both legs. */
+uint64_t scorer_tokens(const struct scorer *scorer);
+
 /* `"scored_tokens":..` and more for --stats, of both legs together. */
 void scorer_write_stats(const struct scorer *scorer, struct buf *members);
 

@@ -115,13 +115,13 @@ nll() {
 @test "-m takes the folder of an adapter, whose base is installed" {
     echo '{"tokens":[5,6,7,8]}' >in
     run --separate-stderr -0 medrat-score -m "$adapters/attention" in
-    [ "$stderr" = "medrat: adapter 'attention': its base model is $MEDRAT_MODELS/mistral-f32" ]
+    [ "$stderr" = "medrat-score: adapter 'attention': its base model is $MEDRAT_MODELS/mistral-f32" ]
     [ "$(nll <<<"$output")" = "$(medrat-score -q -m "$MEDRAT_MODELS/mistral-f32" --adapter "$adapters/attention" in | nll)" ]
     # by its words: "mistral f32" begins "Mistral-F32-Instruct"
     cp -r "$adapters/attention" mine
     sed -i 's,tiny/mistral-f32,org/Mistral-F32-Instruct,' mine/adapter_config.json
     run --separate-stderr -0 medrat-score -m mine in
-    [ "${stderr_lines[0]}" = "medrat: adapter 'mine': its base model is $MEDRAT_MODELS/mistral-f32" ]
+    [ "${stderr_lines[0]}" = "medrat-score: adapter 'mine': its base model is $MEDRAT_MODELS/mistral-f32" ]
     [ "${stderr_lines[1]}" = "medrat-score: adapter 'mine': made for the model 'org/Mistral-F32-Instruct', used with 'mistral-f32'" ]
     # more adapters come behind it
     printf '{"tokens":[5,6,7,8],"adapter":"%s"}\n' mine other >in
@@ -138,11 +138,11 @@ nll() {
     cp -r "$adapters/attention" mine
     sed -i 's,tiny/mistral-f32,org/Base,' mine/adapter_config.json
     run --separate-stderr -0 medrat-score -m mine in
-    [ "${stderr_lines[0]}" = "medrat: adapter 'mine': its base model is $hub/snapshots/0123456789012345678901234567890123456789" ]
+    [ "${stderr_lines[0]}" = "medrat-score: adapter 'mine': its base model is $hub/snapshots/0123456789012345678901234567890123456789" ]
     [ "${#stderr_lines[@]}" = 1 ]
     sed -i "s,org/Base,$MEDRAT_MODELS/mistral-f16," mine/adapter_config.json
     run --separate-stderr -0 medrat-score -m mine in
-    [ "$stderr" = "medrat: adapter 'mine': its base model is $MEDRAT_MODELS/mistral-f16" ]
+    [ "$stderr" = "medrat-score: adapter 'mine': its base model is $MEDRAT_MODELS/mistral-f16" ]
 }
 
 @test "a base that is nowhere is told with what would fetch it" {
