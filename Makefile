@@ -42,6 +42,7 @@ LIB = $(BUILD)/libmedrat.a
 TOOL_NAMES = $(patsubst bin/%.c,%,$(wildcard bin/medrat-*.c))
 TOOLS = $(TOOL_NAMES:%=$(BUILD)/bin/%)
 MAN = $(TOOL_NAMES:%=$(BUILD)/man/%.1)
+COMPLETION = $(BUILD)/completion/medrat
 C_TESTS = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/unit/*_test.c tests/op/*_test.c))
 DOUBLE_TESTS = $(patsubst %.c,build/double/%,$(wildcard tests/double/*_test.c))
 FUZZ_NAMES = $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
@@ -56,7 +57,7 @@ V ?= 0
 Q = $(if $(filter 1,$(V)),,@)
 
 ## all       build the tools into build/$(config)/bin and their man pages (never needs the network)
-all: $(TOOLS) $(if $(shell command -v scdoc),$(MAN))
+all: $(TOOLS) $(COMPLETION) $(if $(shell command -v scdoc),$(MAN) $(BUILD)/man/medrat.7)
 
 ## lib       build the static library alone
 lib: $(LIB)
@@ -170,12 +171,18 @@ adapter: models all
 # Those that ship, by their folders.
 ADAPTERS = $(patsubst %/adapter_config.json,%,$(wildcard examples/adapters/*/adapter_config.json))
 
-## install   into $(DESTDIR)$(PREFIX): bin/, share/medrat/, share/man/
-install: all $(MAN)
+## install   into $(DESTDIR)$(PREFIX): bin/, share/medrat/, share/man/, share/bash-completion/
+COMPLETIONS = share/bash-completion/completions
+install: all $(MAN) $(BUILD)/man/medrat.7
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/$(COMPLETIONS) \
 	    $(DESTDIR)$(PREFIX)/share/medrat/recipes $(ADAPTERS:examples/%=$(DESTDIR)$(PREFIX)/share/medrat/%)
 	install $(TOOLS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 $(BUILD)/man/medrat.7 $(DESTDIR)$(PREFIX)/share/man/man7
+	for tool in $(TOOL_NAMES); do \
+	    install -m 644 $(COMPLETION) $(DESTDIR)$(PREFIX)/$(COMPLETIONS)/$$tool || exit; \
+	done
 	install -m 644 formats/recipes/*.yaml $(DESTDIR)$(PREFIX)/share/medrat/recipes
 	for adapter in $(ADAPTERS:examples/%=%); do \
 	    install -m 644 examples/$$adapter/* $(DESTDIR)$(PREFIX)/share/medrat/$$adapter || exit; \
@@ -192,7 +199,9 @@ bundle: $(TOOL_NAMES:%=$(BUILD)/bundle/bin/%)
 ## uninstall remove what install put there
 uninstall:
 	rm -f $(TOOL_NAMES:%=$(DESTDIR)$(PREFIX)/bin/%) \
-	    $(TOOL_NAMES:%=$(DESTDIR)$(PREFIX)/share/man/man1/%.1)
+	    $(TOOL_NAMES:%=$(DESTDIR)$(PREFIX)/share/man/man1/%.1) \
+	    $(DESTDIR)$(PREFIX)/share/man/man7/medrat.7 \
+	    $(TOOL_NAMES:%=$(DESTDIR)$(PREFIX)/$(COMPLETIONS)/%)
 	rm -rf $(DESTDIR)$(PREFIX)/share/medrat
 
 ## format    clang-format over the tree
@@ -241,6 +250,14 @@ $(BUILD)/man/%.1: bin/%.1.scd $(BUILD)/bin/% .make/man.awk .make/man-records.scd
 	$(Q)$(BUILD)/bin/$* --help | awk -f .make/man.awk - $< | \
 	    sed -e '/^@RECORDS@$$/{r .make/man-records.scd' -e 'd}' \
 	        -e '/^@COMMON@$$/{r .make/man-common.scd' -e 'd}' | SOURCE_DATE_EPOCH=0 scdoc >$@
+
+$(BUILD)/man/medrat.7: formats/README.md .make/man-schema.awk
+	$(Q)mkdir -p $(@D)
+	$(Q)awk -f .make/man-schema.awk $< | SOURCE_DATE_EPOCH=0 scdoc >$@
+
+$(COMPLETION): $(TOOLS) .make/completion.awk
+	$(Q)mkdir -p $(@D)
+	$(Q)for tool in $(TOOLS); do $$tool --help; done | awk -f .make/completion.awk >$@
 
 $(BUILD)/tests/%_test: $(BUILD)/tests/%_test.o $(GOLDEN) $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(GOLDEN) $(LIB) -lcmocka $(LDLIBS)

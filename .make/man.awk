@@ -20,7 +20,7 @@ function term_of(text,    n, words, i, word, comma, out) {
     }
     return out
 }
-FNR == NR && /^  +-/ {
+FNR == NR && /^(  |      )-/ {
     flush_option()
     line = substr($0, 1)
     sub(/^ +/, "", line)

@@ -17,6 +17,7 @@ setup() {
     for name in medrat-tokenize medrat-gen medrat-score medrat-rerank medrat-train; do
         [ -x "$installed/bin/$name" ]
         [ -s "$installed/share/man/man1/$name.1" ]
+        grep -q "complete -F" "$installed/share/bash-completion/completions/$name"
     done
     mkdir "$work/elsewhere"
     cd "$work/elsewhere"

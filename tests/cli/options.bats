@@ -16,7 +16,7 @@ setup() {
 
 # The long options that --help lists, one a line, in its order; not those that its texts mention.
 listed() { # listed TOOL
-    "$1" --help | grep -E '^ +(-[a-zA-Z0-9], )?--' | sed -E 's/^( +[^ ]+( [^ ]+)*)  .*/\1/' | grep -oE -- '--[a-z][a-z0-9-]*' | uniq
+    "$1" --help | grep -E '^  (-[a-zA-Z0-9],|   ) --' | sed -E 's/^( +[^ ]+( [^ ]+)*)  .*/\1/' | grep -oE -- '--[a-z][a-z0-9-]*' | uniq
 }
 
 # How many tokens the tokenizer of this test makes of text.jsonl.
@@ -47,6 +47,46 @@ n_tokens() { # n_tokens OPTION...
         comm -23 named all >ghosts
         [ ! -s ghosts ] || { cat ghosts; return 1; }
     done
+}
+
+@test "each option of --help stands under a heading" {
+    for tool in $tools; do
+        "$tool" --help >help
+        [ "$(awk '/^[A-Z].*:$/ { under = 1 } /^$/ { under = 0 } /^(  |      )-/ && !under' help)" = "" ]
+    done
+}
+
+@test "bash completes every option, the values of choices, and files" {
+    source "$MEDRAT_BUILD/completion/medrat"
+    for tool in $tools; do
+        complete -p "$tool" | grep -q -- '-F _medrat'
+        COMP_WORDS=("$tool" --) COMP_CWORD=1
+        _medrat "/usr/bin/$tool" -- "$tool"
+        printf '%s\n' "${COMPREPLY[@]}" | sort >completed
+        listed "$tool" | sort | diff - completed
+    done
+    _medrat medrat-score he --truncate
+    [ "${COMPREPLY[*]}" = head ]
+    COMP_WORDS=(medrat-score --truncate = w) COMP_CWORD=3
+    _medrat medrat-score w =
+    [ "${COMPREPLY[*]}" = window ]
+    touch questions.jsonl
+    _medrat medrat-gen quest -o
+    [ "${COMPREPLY[*]}" = questions.jsonl ]
+    _medrat medrat-gen quest medrat-gen
+    [ "${COMPREPLY[*]}" = questions.jsonl ]
+    _medrat medrat-gen 1 --batch
+    [ "${#COMPREPLY[@]}" -eq 0 ]
+}
+
+@test "medrat(7) has every member, code and file that formats/README.md has" {
+    need "the man pages (scdoc)" test -e "$MEDRAT_BUILD/man/medrat.7"
+    man -l "$MEDRAT_BUILD/man/medrat.7" | col -b >page
+    sed -n '/^## Records/,/^## Recipes/s/^| `\([a-z_-]*\)`.*/\1/p' "$root/formats/README.md" >names
+    [ "$(wc -l <names)" -gt 40 ]
+    while read -r name; do
+        grep -qE "^ +$name\\b" page || { echo "$name"; return 1; }
+    done <names
 }
 
 @test "every option that --help lists is understood, with its argument if it shows one" {
