@@ -9,6 +9,7 @@
 #include "cli/dep_file.h"
 #include "cli/message.h"
 #include "cli/model_path.h"
+#include "cli/plan.h"
 #include "cli/process.h"
 #include "cli/progress.h"
 #include "cli/run_stats.h"
@@ -16,6 +17,7 @@
 #include "cli/signals.h"
 #include "formats/json_write.h"
 #include "train/train_card.h"
+#include "train/train_forecast.h"
 #include "train/train_setup.h"
 
 /* The card's: LoRA of rank 16 on the attention, 2e-4, 2 x 4 rows a step, three epochs, seed 42. */
@@ -144,6 +146,7 @@ static const struct cli_option options[] = {
     COMMON_QUANTIZE_ROW(args),
     COMMON_THREADS_ROW(args),
     COMMON_MEM_ROW(args),
+    COMMON_PLAN_ROW(args),
     {.kind = CLI_HEADING, .help = "Output"},
     {"output", 'o', CLI_STRING, &args.output, 0, 0, "DIR",
      "the adapter's folder, which must not be there; made as DIR.part, appears when complete",
@@ -188,6 +191,7 @@ static struct {
     struct adapter_place place;
     struct trainer trainer;
     struct run_stats trained; /* records: rows gone through; position: steps */
+    uint64_t trained_tokens;
     struct progress progress;
 } run = {.place.lock = -1};
 
@@ -265,7 +269,7 @@ static bool find_init(struct status *status)
 
 static bool check_options(struct status *status)
 {
-    if (!args.output)
+    if (!args.output && !args.plan)
         return status_fail(status, STATUS_USAGE,
                            "option '--output' must say where the adapter is to go");
     if (wanted.steps == 0 && wanted.epochs == 0)
@@ -275,7 +279,7 @@ static bool check_options(struct status *status)
     wanted.warmup = warmup.value;
     wanted.warmup_percent = warmup.percent;
     wanted.seed = args.seed;
-    return adapter_place_check(args.output, force, status);
+    return !args.output || adapter_place_check(args.output, force, status);
 }
 
 /* All that can be known before a row is read. */
@@ -310,6 +314,7 @@ static bool open_setup(struct status *status)
         .quantize = (enum quantize)args.quantize,
         .threads = args.threads,
         .mem = args.mem,
+        .headers = args.plan,
         .init = init_option ? run.init_path.data : NULL,
         .lora = {.rank = lora_args.rank,
                  .alpha = (float)lora_args.alpha,
@@ -342,6 +347,7 @@ static void tell_step(void *self, const struct train_log_step *step, uint64_t ro
     run.trained.n_records += rows;
     run.trained.n_tokens += step->tokens;
     run.trained.position = step->step;
+    run.trained_tokens += step->tokens;
     if (args.verbose && !run.progress.on)
         message(MESSAGE_INFO, "step %" PRIu64 ": loss %.4f, lr %.3g, gradient norm %.3g",
                 step->step, step->loss, step->lr, step->gradient_norm);
@@ -487,12 +493,47 @@ static void stats(void *self, struct buf *members)
     json_write_uint(members, run.rows.n_truncated);
     json_write_name(members, "steps");
     json_write_uint(members, state->step);
+    json_write_name(members, "trained_tokens");
+    json_write_uint(members, run.trained_tokens);
     if (state->best_step > 0) {
         json_write_name(members, "best_step");
         json_write_uint(members, state->best_step);
         json_write_name(members, "validation_loss");
         json_write_double(members, state->best);
     }
+}
+
+/* -- the plan -- */
+
+/* All rows are in memory: what is left to see is whether the model, and what it takes, fit. */
+static bool complete_plan(void *self, const struct run_stats *counts, struct status *status)
+{
+    (void)self;
+    (void)counts;
+    if (run.rows.n == 0)
+        return status_fail(status, STATUS_DATA, "no row to train on came in");
+    return open_setup(status);
+}
+
+static void plan_stats(void *self, struct buf *members)
+{
+    const struct train_forecast forecast = {
+        .setup = &run.setup, .rows = &run.rows, .stats = args.stats};
+
+    stats(self, members);
+    if (!run.setup.settings)
+        return; /* it was not opened, or not to its end */
+    json_write_comma(members);
+    train_forecast_write(&forecast, members);
+}
+
+static int plan(const struct stream_options *stream, const struct stream_tool *trainer)
+{
+    struct stream_tool planner = *trainer;
+
+    planner.complete = complete_plan;
+    planner.stats = plan_stats;
+    return plan_run(stream, &planner);
 }
 
 /* Before the rows, so that a mistake in this file is told before hours of training. 0: go on. */
@@ -561,7 +602,9 @@ int main(int argc, char **argv)
     validation_status = read_validation(&stream);
     if (validation_status > status_exit_code(STATUS_INPUT))
         return validation_status;
-    exit_status = stream_run(&stream, &stream_tool);
+    exit_status = args.plan ? plan(&stream, &stream_tool) : stream_run(&stream, &stream_tool);
     close_all();
+    if (args.plan && validation_status > 0)
+        validation_status = status_exit_code(STATUS_DATA);
     return exit_status > 0 ? exit_status : validation_status;
 }

@@ -86,11 +86,11 @@ static void write_memory(const struct memory_plan *m, struct buf *out)
     buf_append_char(out, '}');
 }
 
-static void write_time(const struct run_plan *plan, struct buf *out)
+void run_plan_write_seconds(const struct run_plan *plan, double tokens, struct buf *out)
 {
     json_write_name(out, "seconds");
     if (plan->tokens_per_second > 0) {
-        json_write_double(out, (double)plan->lengths.sum / plan->tokens_per_second);
+        json_write_double(out, tokens / plan->tokens_per_second);
         return;
     }
     buf_append_string(out, "null");
@@ -109,7 +109,7 @@ void run_plan_write(const struct run_plan *plan, struct buf *members)
     if (plan->max_new_tokens > 0)
         write_number(members, "max_new_tokens", plan->lengths.n * plan->max_new_tokens);
     write_memory(&plan->memory, members);
-    write_time(plan, members);
+    run_plan_write_seconds(plan, (double)plan->lengths.sum, members);
     buf_append_char(members, '}');
 }
 

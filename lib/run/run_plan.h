@@ -25,6 +25,9 @@ void run_plan_add(struct run_plan *plan, size_t tokens, size_t truncated);
 void run_plan_take_speed(struct run_plan *plan, const char *stats, const char *tool,
                          const char *member, const struct engine *engine);
 
+/* Appends `"seconds":..` for so many tokens, or null and the reason. */
+void run_plan_write_seconds(const struct run_plan *plan, double tokens, struct buf *members);
+
 /* Appends `"plan":{...}`: formats/README.md has its members. */
 void run_plan_write(const struct run_plan *plan, struct buf *members);
 void run_plan_release(struct run_plan *plan);

@@ -68,7 +68,8 @@ static bool open_model(struct train_setup *s, const struct train_setup_options *
 {
     if (!o->init && !plan_memory(s, o, status))
         return false;
-    if (!engine_open(&s->engine, o->model_path, o->quantize, "cpu", o->threads, status))
+    if (!(o->headers ? engine_open_headers : engine_open)(&s->engine, o->model_path, o->quantize,
+                                                          "cpu", o->threads, status))
         return false;
     return !o->init || (take_init(s, o, status) && plan_memory(s, o, status));
 }
@@ -115,7 +116,7 @@ bool train_setup_open(struct train_setup *s, const struct train_setup_options *o
                       struct status *status)
 {
     *s = (struct train_setup){.lora_options = o->lora};
-    if (!open_model(s, o, status) || !open_lora(s, o, status))
+    if (!open_model(s, o, status) || !(o->headers || open_lora(s, o, status)))
         return false;
     set_base_name(s, o);
     set_settings(s, o);

@@ -22,6 +22,7 @@ struct train_setup_options {
     enum quantize quantize;
     int threads;      /* 0: as engine_open */
     size_t mem;       /* bytes; 0: no limit */
+    bool headers;     /* the model's weights are not loaded: for --plan */
     const char *init; /* folder of the adapter to go on from; NULL: begin at random */
     struct lora_options lora;
     unsigned asked;        /* bits of enum train_setup_asked: people's own choice */
@@ -36,10 +37,10 @@ struct train_setup {
     char init_name[IDENTITY_SIZE]; /* "": none */
     char base_name[IDENTITY_SIZE]; /* where the options have none */
     struct train_memory memory;
-    struct lora *lora;              /* ours */
-    struct train_pass *pass;        /* ours */
+    struct lora *lora;              /* ours; NULL with headers */
+    struct train_pass *pass;        /* ours; NULL with headers */
     struct trainer_options trainer; /* as the options', with base_model */
-    json_t *settings;               /* ours: train/train_settings.h */
+    json_t *settings;               /* ours: train/train_settings.h; NULL until all is open */
 };
 
 /* Memory is planned before weights are loaded, unless there is an adapter to look at first. The

@@ -36,6 +36,13 @@ uint64_t trainer_steps(const struct trainer_options *o, size_t n_rows)
     return o->steps > 0 ? o->steps : train_plan_steps(&plan, o->epochs);
 }
 
+uint64_t trainer_epoch_steps(const struct trainer_options *o, size_t n_rows)
+{
+    const struct train_plan plan = make_plan(o, n_rows);
+
+    return train_plan_epoch_steps(&plan);
+}
+
 uint64_t trainer_warmup(const struct trainer_options *o, size_t n_rows)
 {
     const uint64_t steps = trainer_steps(o, n_rows);
@@ -46,9 +53,7 @@ uint64_t trainer_warmup(const struct trainer_options *o, size_t n_rows)
 
 uint64_t trainer_validate_every(const struct trainer_options *o, size_t n_rows)
 {
-    const struct train_plan plan = make_plan(o, n_rows);
-
-    return o->validate_every > 0 ? o->validate_every : train_plan_epoch_steps(&plan);
+    return o->validate_every > 0 ? o->validate_every : trainer_epoch_steps(o, n_rows);
 }
 
 size_t trainer_max_tokens(const struct trainer_options *o, const struct train_rows *rows,

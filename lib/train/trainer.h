@@ -85,8 +85,10 @@ enum trainer_result {
     TRAINER_DONE,    /* the adapter's files are in the folder */
 };
 
-/* What the options come to for so many rows: steps of the run, of its warm-up, of a validation. */
+/* What the options come to for so many rows: steps of the run, of an epoch, of its
+ * warm-up, from a validation to the next. */
 uint64_t trainer_steps(const struct trainer_options *options, size_t n_rows);
+uint64_t trainer_epoch_steps(const struct trainer_options *options, size_t n_rows);
 uint64_t trainer_warmup(const struct trainer_options *options, size_t n_rows);
 uint64_t trainer_validate_every(const struct trainer_options *options, size_t n_rows);
 

@@ -82,3 +82,38 @@ setup() {
     run -71 medrat-score -q --batch 4 --max-length 256 --mem "$(($(jq .plan.memory.total plan) * 9 / 10))" <<<'{"text":"aspirin"}'
     run -0 medrat-score -q --batch 4 --max-length 256 --mem "$(($(jq .plan.memory.total plan) * 11 / 10))" <<<'{"text":"aspirin"}'
 }
+
+@test "training is planned by the rows, steps and memory of the run" {
+    train() { medrat-train -q -m "$model" --rank 4 --batch 3 --accumulation 2 --epochs 2 "$@"; }
+    train --plan in.jsonl >plan
+    train --stats stats -o adapter in.jsonl
+    for figure in rows tokens targets truncated; do
+        [ "$(jq ".$figure" plan)" -eq "$(jq ".$figure" stats)" ]
+    done
+    [ "$(jq .plan.tokens.total plan)" -eq "$(jq .tokens stats)" ]
+    [ "$(jq .plan.steps plan)" -eq "$(jq .steps stats)" ]
+    [ "$(jq .trained_tokens stats)" -eq $((2 * $(jq .tokens stats))) ]
+    [ "$(jq .trained_tokens stats)" -eq "$(jq -s 'map(.tokens // 0) | add' adapter/metrics.jsonl)" ]
+    jq -e '.plan.seconds == null and .steps == 0' plan
+    # as many tokens as that run: its time
+    train --plan --stats stats in.jsonl | jq -e --slurpfile was stats '.plan.seconds - $was[0].seconds | fabs < 1e-9'
+    # half of the steps: half of it
+    train --plan --steps $(($(jq .steps stats) / 2)) --stats stats in.jsonl |
+        jq -e --slurpfile was stats '.plan.seconds * 2 - $was[0].seconds | fabs < 1e-9'
+}
+
+@test "what would end training is told by its plan, which writes nothing" {
+    train() { medrat-train -q -m "$model" --plan "$@"; }
+    run -0 train in.jsonl
+    run -0 train -o adapter in.jsonl
+    [ "$(ls)" = in.jsonl ]
+    mkdir adapter
+    run -64 train -o adapter in.jsonl
+    run -71 train --mem 1K in.jsonl
+    run -66 train --init "$BATS_FILE_TMPDIR" in.jsonl # no adapter
+    echo '{"broken":' >bad.jsonl
+    run -65 train in.jsonl bad.jsonl
+    run -0 train --max-errors 1 in.jsonl bad.jsonl
+    run -65 train --validation <(cat in.jsonl bad.jsonl) in.jsonl
+    run -65 train /dev/null
+}
