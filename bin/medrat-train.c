@@ -48,30 +48,9 @@ static const char *const type_choices[] = {"f32", "f16", NULL};
 static const char *const schedule_choices[] = {"linear", "cosine", "constant", NULL};
 static const char *const on_error_choices[] = {"skip", "fail", NULL};
 
-/* "q_proj,v_proj", "q,v", "all" */
 static bool parse_targets(void *value, const char *argument, struct status *status)
 {
-    unsigned *targets = value;
-
-    *targets = 0;
-    for (const char *p = argument; *p;) {
-        const size_t n = strcspn(p, ",");
-        unsigned found = n == 3 && memcmp(p, "all", 3) == 0 ? (1u << LORA_TARGETS) - 1 : 0;
-
-        for (int t = 0; t < LORA_TARGETS; t++) {
-            const char *name = lora_target_name((enum lora_target)t);
-
-            if (strncmp(p, name, n) == 0 && (name[n] == '\0' || name[n] == '_') && n > 0)
-                found |= 1u << t;
-        }
-        if (!found)
-            return status_fail(status, STATUS_USAGE,
-                               "'%.64s' is not a list of q, k, v, o, gate, up, down, or all",
-                               argument);
-        *targets |= found;
-        p += n + (p[n] == ',');
-    }
-    return *targets || status_fail(status, STATUS_USAGE, "no module is named");
+    return lora_targets_parse(value, argument, status);
 }
 
 static const struct cli_option options[] = {

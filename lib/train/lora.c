@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/checked.h"
 #include "base/hash.h"
@@ -23,6 +24,36 @@ static const struct {
 const char *lora_target_name(enum lora_target target)
 {
     return targets[target].name;
+}
+
+/* The bit of a name, or of its letters before '_'; of "all" all of them; 0: none has it. */
+static unsigned find_targets(const char *name, size_t len)
+{
+    unsigned found = len == 3 && memcmp(name, "all", 3) == 0 ? (1u << LORA_TARGETS) - 1 : 0;
+
+    for (int t = 0; t < LORA_TARGETS; t++) {
+        const char *known = targets[t].name;
+
+        if (len > 0 && strncmp(name, known, len) == 0 && (known[len] == '\0' || known[len] == '_'))
+            found |= 1u << t;
+    }
+    return found;
+}
+
+bool lora_targets_parse(unsigned *set, const char *list, struct status *status)
+{
+    *set = 0;
+    for (const char *p = list; *p;) {
+        const size_t len = strcspn(p, ",");
+        const unsigned found = find_targets(p, len);
+
+        if (!found)
+            return status_fail(status, STATUS_USAGE,
+                               "'%.64s' is not a list of q, k, v, o, gate, up, down, or all", list);
+        *set |= found;
+        p += len + (p[len] == ',');
+    }
+    return *set || status_fail(status, STATUS_USAGE, "no module is named");
 }
 
 const char *lora_target_path(enum lora_target target)

@@ -57,6 +57,8 @@ struct lora {
 const char *lora_target_name(enum lora_target target);
 /* Its module in a layer, as checkpoints name it: "self_attn.q_proj". */
 const char *lora_target_path(enum lora_target target);
+/* "q_proj,v_proj", "q,v" or "all" as bits 1 << LORA_Q_PROJ, ...; STATUS_USAGE. */
+bool lora_targets_parse(unsigned *set, const char *list, struct status *status) MUST_CHECK;
 
 /* Parameters for all layers of a decoder. A is uniform in +-1 / sqrt(in), as PEFT's
  * kaiming_uniform_(a = sqrt(5)) draws it; B and the gradients are zero. An element of A is a
