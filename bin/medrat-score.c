@@ -10,6 +10,7 @@
 #include "cli/plan.h"
 #include "cli/process.h"
 #include "cli/run_stats.h"
+#include "cli/sandbox.h"
 #include "cli/verify.h"
 #include "run/engine.h"
 #include "run/memory_plan.h"
@@ -439,7 +440,11 @@ int main(int argc, char **argv)
 
     process_start();
     cli_parse(&tool, argc, argv, &operands);
+    sandbox_allow(report.summary);
+    sandbox_allow(report.partial);
     if (merge || verify) {
+        sandbox_allow(args.output);
+        sandbox_enter();
         if (!(merge ? merge_files(&operands, &status) : verify_files(&operands, &status)))
             cli_die(&tool, &status);
         return 0;

@@ -6,6 +6,7 @@
 #include "base/number.h"
 #include "cli/resume.h"
 #include "cli/run_lock.h"
+#include "cli/sandbox.h"
 
 const char *const common_options_on_error[] = {"emit", "skip", "fail", NULL};
 const char *const common_options_existing[] = {"error", "replace", "keep", NULL};
@@ -140,6 +141,23 @@ static bool settle_quiet(const struct cli_tool *tool, struct common_args *args,
     return quiet != verbose;
 }
 
+/* Outputs beside these a tool has named before (cli/sandbox.h). */
+static void close_off(const struct common_args *args)
+{
+    struct buf text = {0};
+
+    sandbox_allow(args->output);
+    sandbox_allow(args->errors);
+    sandbox_allow(args->stats);
+    sandbox_allow(args->dep_file);
+    sandbox_enter();
+    if (args->verbose) {
+        sandbox_describe(&text);
+        message(MESSAGE_INFO, "%s", text.data);
+    }
+    buf_release(&text);
+}
+
 static void needs_output(const struct common_args *args, bool given, const char *option,
                          struct status *status)
 {
@@ -202,4 +220,5 @@ void common_options_stream(const struct cli_tool *tool, struct common_args *args
         cli_die(tool, &status);
     if (!stream_check(stream, &status) || (args->resume && !resume_pin(args->output, &status)))
         cli_die(tool, &status);
+    close_off(args);
 }

@@ -287,7 +287,7 @@ cli_parse_function common_options_every;            /* N or SECONDSs into struct
                  "them, or keep them and fill gaps"},                                              \
         COMMON_MAX_LINE_ROW(args), COMMON_MESSAGE_OPTIONS(args)
 
-/* What the stream needs. Ends the program with the short help when there is nothing to read, and
+/* What the stream needs; from here on the tool is in its sandbox. Ends the program with the short help when there is nothing to read, and
  * with a message when options do not fit together or a file cannot be read. */
 void common_options_stream(const struct cli_tool *tool, struct common_args *args,
                            const struct cli_operands *operands, struct stream_options *stream);

@@ -6,6 +6,7 @@
 
 #include "base/read_files.h"
 #include "base/sha256.h"
+#include "cli/sandbox.h"
 #include "cli/stream_settings.h"
 #include "cli/version.h"
 #include "formats/json_indent.h"
@@ -98,6 +99,10 @@ static bool write_all(const struct stream_options *options, const struct stream_
     json_write_string(out, text_of("medrat-meta 1"));
     version_build(&build);
     json_write_name(out, "build");
+    json_write_string(out, buf_text(&build));
+    buf_reset(&build);
+    sandbox_describe(&build);
+    json_write_name(out, "sandbox");
     json_write_string(out, buf_text(&build));
     buf_release(&build);
     run_stats_write(counts, tool->name, exit_status, out);
