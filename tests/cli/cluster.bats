@@ -103,7 +103,7 @@ ssh_nodes() {
 @test "GNU parallel by ssh: parts on two nodes, one of them killed" {
     need_command parallel
     need "openssh-server" test -x /usr/sbin/sshd
-    [ "$(id -u)" -ne 0 ] || need "mount namespaces" unshare --mount true
+    [ "$(id -u)" -ne 0 ] || unshare --mount true || skip "root's sshd wants a /run of its own"
     whole
     ssh_nodes
     export PARALLEL_HOME=$work/home PARALLEL="-S 1/node1,1/node2 --workdir $PWD --joblog $work/jobs"
