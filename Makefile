@@ -49,6 +49,7 @@ FUZZ_NAMES = $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZERS = $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/%_fuzz)
 REPLAYS = $(FUZZ_NAMES:%=$(BUILD)/tests/fuzz/%_replay)
 FIXTURES = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/golden/make_*.c))
+PRELOADS = $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/preload/*.c))
 # What tests may share: golden rows (tests/golden/golden.h), small models (tests/golden/tiny.h).
 GOLDEN = $(BUILD)/tests/golden/libgolden.a
 BENCHES = $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bench/*.c))
@@ -99,7 +100,7 @@ doubles: $(DOUBLE_TESTS)
 
 ## tests     build the tools and the test programs, run nothing
 # The benches are built with them, so that they do not rot; a clock never fails a test.
-tests: all $(C_TESTS) $(REPLAYS) $(FIXTURES) $(BENCHES) $(SANITIZED_BATS:%=$(BUILD)/%)
+tests: all $(C_TESTS) $(REPLAYS) $(FIXTURES) $(PRELOADS) $(BENCHES) $(SANITIZED_BATS:%=$(BUILD)/%)
 
 $(BUILD)/tests/cli/%.bats: tests/cli/%.bats
 	$(Q)mkdir -p $(@D) && touch $@
@@ -277,6 +278,11 @@ $(BUILD)/tests/fuzz/%_fuzz: $(BUILD)/tests/fuzz/%_fuzz.o $(LIB)
 
 $(BUILD)/tests/golden/make_%: $(BUILD)/tests/golden/make_%.o $(GOLDEN) $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(GOLDEN) $(LIB) $(LDLIBS)
+
+# Without sanitizers, whose library has to be loaded first.
+$(BUILD)/tests/preload/%.so: tests/preload/%.c
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 $(WARNINGS) -Wno-missing-prototypes -O2 -fPIC -shared -o $@ $<
 
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)

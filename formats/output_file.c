@@ -143,6 +143,11 @@ void output_file_discard(struct output_file *output)
     release(output);
 }
 
+void output_file_keep_private(struct output_file *output)
+{
+    output->mode = 0600;
+}
+
 void output_file_keep_same(struct output_file *output)
 {
     output->keep_same = true;

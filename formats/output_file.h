@@ -22,6 +22,9 @@ struct output_file *output_file_open(const char *path, struct status *status) MU
 struct output_file *output_file_open_as(const char *path, const char *temporary,
                                         struct status *status) MUST_CHECK;
 
+/* It stays mode 0600. */
+void output_file_keep_private(struct output_file *output);
+
 /* On commit, a file that is there and holds the same bytes stays as it is, its times included. */
 void output_file_keep_same(struct output_file *output);
 

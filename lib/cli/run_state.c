@@ -76,6 +76,8 @@ bool run_state_write(const struct run_state *state, const json_t *settings, cons
     run_state_text(state, settings, &line);
     buf_printf(&temporary, "%s.new", path);
     file = output_file_open_as(path, temporary.data, status);
+    if (file)
+        output_file_keep_private(file);
     if (file && !output_file_write(file, buf_text(&line), status))
         output_file_discard(file);
     else

@@ -68,3 +68,29 @@ quiet_about_it() { # quiet_about_it COMMAND...: exits 1, and says nothing of the
     [ "$(stat -c %a errors.jsonl)" = 600 ]
     [ "$(ls)" = "$(printf '%s\n' errors.jsonl in.jsonl out stats.json vocab.txt)" ]
 }
+
+@test "nothing beside an output tells of a record: its description, a state, a plan, logs as JSON, a full disk" {
+    for tool in "medrat-tokenize -m vocab.txt" "medrat-rerank --method bm25"; do
+        run -1 --separate-stderr $tool -v --progress --log-format json --meta --dep-file d.mk --errors errors.jsonl -o out.jsonl in.jsonl
+        [[ "$stderr" != *"$canary"* ]]
+        run -1 grep -q "$canary" out.jsonl.meta.json d.mk
+        # ends before all is there, and leaves its state
+        run -65 --separate-stderr $tool -v --resume --expect 99 --errors errors.jsonl -o parts.jsonl in.jsonl
+        [[ "$stderr" != *"$canary"* ]]
+        [ "$(stat -c %a parts.jsonl.state parts.jsonl.part | sort -u)" = 600 ]
+        run -1 grep -q "$canary" parts.jsonl.state
+        run -74 --separate-stderr $tool -v -o /dev/full in.jsonl
+        [[ "$stderr" != *"$canary"* ]]
+        rm -f out.jsonl* parts.jsonl* errors.jsonl d.mk
+    done
+    run -78 --separate-stderr medrat-tokenize -v -m vocab.txt --config in.jsonl in.jsonl
+    [[ "$stderr" != *"$canary"* ]]
+}
+
+@test "a plan tells nothing of what is in a record" {
+    need_models
+    for tool in medrat-gen medrat-score; do
+        run -65 --separate-stderr $tool -v --plan in.jsonl
+        [[ "$stderr$output" != *"$canary"* ]]
+    done
+}

@@ -257,3 +257,32 @@ can_inject() {
         [ "${PIPESTATUS[2]}" -eq 0 ]' - "$vocab" "{\"text\":\"a\",\"x\":\"$(printf '%020000d' 0)\"}"
     [[ "$output" == *'"n_tokens":3}' ]]
 }
+
+@test "writes that are cut short or interrupted change nothing" {
+    [ "${MEDRAT_BUILD_CONFIG:-release}" = release ] || skip "sanitizers have to be loaded first"
+    local preload=$MEDRAT_BUILD/tests/preload/short_writes.so
+    [ -e "$preload" ]
+    make_tiny "$work/tiny"
+    for ((i = 1; i <= 50; i++)); do
+        printf '{"id":%d,"query":"word %d","tokens":[1,%d,5,3],"text":"a b","passages":["a","b %d"]}\n' $i $i $i $i
+        [ $((i % 9)) -ne 4 ] || echo '{"broken":'
+    done >"$work/in.jsonl"
+    cd "$work"
+    for command in "medrat-score -m tiny/mistral-f32 --max-errors 9 --summary summary" "medrat-rerank --method bm25 --max-errors 9" \
+        "medrat-gen -m tiny/mistral-f32 --max-tokens 3 --max-errors 9"; do
+        for kind in "-o out" "-o out.gz" "-o out --resume --checkpoint-every 7"; do
+            rm -f out out.gz
+            $command -q $kind --errors errors in.jsonl
+            sha256sum out* errors >whole
+            rm out*
+            LD_PRELOAD=$preload $command -q $kind --errors errors in.jsonl
+            sha256sum --quiet -c whole
+        done
+        $command -q in.jsonl >whole
+        LD_PRELOAD=$preload $command -q in.jsonl | cmp - whole
+    done
+    printf '{"tokens":[1,5,3]}\n{"tokens":[1,7,2]}\n' >rows.jsonl
+    medrat-train -q -m tiny/mistral-f32 --steps 3 -o whole-adapter rows.jsonl
+    LD_PRELOAD=$preload medrat-train -q -m tiny/mistral-f32 --steps 3 -o adapter rows.jsonl
+    cmp adapter/adapter_model.safetensors whole-adapter/adapter_model.safetensors
+}

@@ -111,3 +111,37 @@ check_estimate() { # check_estimate MODEL [OPTION]...
     [[ "$output" == *"1 rows take "*" MiB, more than --mem allows, and more follow"* ]]
     [ ! -e "$work/adapter" ] && [ ! -e "$work/adapter.part" ]
 }
+
+# Peak memory of N records through a tool, in MiB.
+peak_of() { # peak_of N COMMAND...
+    local n=$1
+    shift
+    jq -nc "range($n) | {id: ., query: \"word \\(.)\", text: \"word \\(.)\", tokens: [range(3; 3 + . % 37 + 2)],
+        passages: [\"a word\", \"another \\(.)\"], rationales: [\"word\"]}" >"$work/many.jsonl"
+    "$@" -q --stats "$work/stats" "$work/many.jsonl" >/dev/null
+    [ "$(jq .done "$work/stats")" -eq "$n" ]
+    echo $(($(jq .peak_memory "$work/stats") >> 10))
+}
+
+@test "ten times the records take no more memory" {
+    printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' {a..z} '##'{a..z} >"$work/vocab.txt"
+    "$MEDRAT_BUILD/tests/golden/make_tiny" "$work"
+    for command in "medrat-tokenize -m $work/vocab.txt --existing replace" "medrat-rerank --method bm25" \
+        "medrat-rerank --encoder $work/bert-f32 --method query" \
+        "medrat-score -m $work/llama-3" "medrat-gen -m $work/llama-3 --max-tokens 2 --existing replace"; do
+        few=$(peak_of 2000 $command)
+        many=$(peak_of 20000 $command)
+        echo "$command: $few KiB, $many KiB"
+        [ "$many" -le $((few + 4096)) ]
+    done
+}
+
+@test "a record of 16 MiB passes, or fails alone" {
+    "$MEDRAT_BUILD/tests/golden/make_tiny" "$work"
+    jq -nc '{id: 1, text: ("word " * 3300000), tokens: [4, 5], query: "word", passages: ["a word"]}, {id: 2, tokens: [4, 5], text: "a", query: "word", passages: []}' >"$work/large.jsonl"
+    [ "$(head -n 1 "$work/large.jsonl" | wc -c)" -gt 16000000 ]
+    for command in "medrat-score -m $work/llama-3" "medrat-gen -m $work/llama-3 --max-tokens 2" "medrat-rerank --method bm25"; do
+        $command -q -o "$work/out" "$work/large.jsonl"
+        jq -e -s 'length == 2 and all(.[]; .error | not)' "$work/out" >/dev/null
+    done
+}
