@@ -53,12 +53,17 @@ static const struct cli_option options[] = {
     COMMON_RECORD_OPTIONS(args),
 };
 
+static const char *const reads[] = {"id",           "query",        "rationales",
+                                    "passages",     "passages.id",  "passages.text",
+                                    "passages.doc", "passages.pos", NULL};
+
 static const struct cli_tool tool = {
     .name = "medrat-rerank",
     .summary = "rank, select and explain passages by the rationales of their question",
     .usage = "[OPTION]... [FILE]...",
     .options = options,
     .n_options = sizeof(options) / sizeof(options[0]),
+    .reads = reads,
     .no_input_hint = "medrat-gen examples/questions.jsonl | medrat-rerank | examples/show",
 };
 

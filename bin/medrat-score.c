@@ -76,12 +76,16 @@ static const struct cli_option options[] = {
     COMMON_RECORD_OPTIONS(args),
 };
 
+static const char *const reads[] = {
+    "id", "tokens", "context", "continuation", "prompt", "completion", "text", "adapter", NULL};
+
 static const struct cli_tool tool = {
     .name = "medrat-score",
     .summary = "how likely a language model finds a text: loss and perplexity",
     .usage = "[OPTION]... [FILE]...",
     .options = options,
     .n_options = sizeof(options) / sizeof(options[0]),
+    .reads = reads,
     .no_input_hint = "echo '{\"text\":\"Aspirin thins the blood.\"}' | medrat-score",
 };
 

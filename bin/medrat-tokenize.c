@@ -46,12 +46,15 @@ static const struct cli_option options[] = {
     COMMON_RECORD_OPTIONS(args),
 };
 
+static const char *const reads[] = {"id", "messages", "text", "text_pair", "tokens", NULL};
+
 static const struct cli_tool tool = {
     .name = "medrat-tokenize",
     .summary = "turn text into token ids, and back, or into passages",
     .usage = "[OPTION]... [FILE]...",
     .options = options,
     .n_options = sizeof(options) / sizeof(options[0]),
+    .reads = reads,
     .no_input_hint = "echo '{\"text\":\"Aspirin 100 mg, twice daily\"}' | medrat-tokenize --pieces",
 };
 

@@ -142,6 +142,7 @@ static const struct cli_option options[] = {
     {"on-error", 0, CLI_CHOICE, &on_error_option, 0, 0, "HOW",
      "what becomes of a record that fails: it is left out, or ends the run", NULL, on_error_choices,
      NULL},
+    COMMON_MAP_ROW(args),
     COMMON_FAILURE_ROWS(args),
     COMMON_EXPECT_ROW(args, "train"),
     COMMON_MAX_LINE_ROW(args),

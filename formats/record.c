@@ -9,6 +9,8 @@
 #include "formats/json_kind.h"
 #include "formats/json_write.h"
 
+enum { MEMBER_SIZE = sizeof(((struct status *)NULL)->member) };
+
 /* The schema's names, the only ones a message may repeat: any other name is text of the record. */
 static const char *const known_members[] = {
     "id",       "query",        "passages",   "text",        "text_pair", "completion",
@@ -160,9 +162,18 @@ static bool is_id(struct text value)
     return at == value.len;
 }
 
+/* What the user calls this member, or the last part of "passages.text". */
+static const char *name_of(const struct record *record, const char *member)
+{
+    const struct member_name *found = member_map_find(record->map, text_of(member));
+    const char *point = strrchr(member, '.');
+
+    return found ? found->name : point ? point + 1 : member;
+}
+
 static void find_id(struct record *record)
 {
-    const struct json_span *span = find_span(record, "id");
+    const struct json_span *span = find_span(record, name_of(record, "id"));
 
     if (span) {
         const struct text value = slice(buf_text(&record->line), span->value, span->value_end);
@@ -193,7 +204,7 @@ bool record_parse(struct record *record, struct text line, struct status *status
         return false;
     record->failed_upstream = is_failed(record->object);
     if (record->id.len == 0 && !record->failed_upstream) {
-        const json_t *id = json_object_get(record->object, "id");
+        const json_t *id = record_get(record, "id");
 
         if (id && !json_is_null(id)) {
             record_fail_type(record, "id", "a string or an integer", id, status);
@@ -219,27 +230,61 @@ void record_reset(struct record *record, size_t keep_size)
 
 void record_release(struct record *record)
 {
+    const struct member_map *map = record->map;
+
     json_decref(record->object);
     buf_release(&record->line);
     json_scan_release(&record->scan);
-    *record = (struct record){0};
+    *record = (struct record){.map = map};
+}
+
+json_t *record_getn(const struct record *record, const char *member, size_t len)
+{
+    const struct member_name *found = member_map_find(record->map, (struct text){member, len});
+
+    return found ? json_object_get(record->object, found->name)
+                 : json_object_getn(record->object, member, len);
 }
 
 json_t *record_get(const struct record *record, const char *member)
 {
-    return json_object_get(record->object, member);
+    return record_getn(record, member, strlen(member));
+}
+
+const char *record_inner_name(const struct record *record, const char *member)
+{
+    return name_of(record, member);
+}
+
+bool record_has(const struct record *record, const char *name)
+{
+    return json_object_get(record->object, name) != NULL;
+}
+
+/* "passages[3].text" as the user has it. */
+static void spell(const struct record *record, const char *member, char out[MEMBER_SIZE])
+{
+    const size_t n = strcspn(member, ".["), n_place = strcspn(member + n, ".");
+    const char *inner = member + n + n_place;
+    char outer[MEMBER_SIZE], path[MEMBER_SIZE];
+
+    snprintf(outer, sizeof(outer), "%.*s", (int)n, member);
+    snprintf(path, sizeof(path), "%.*s%.20s", (int)n, member, inner);
+    snprintf(out, MEMBER_SIZE, "%.40s%.*s", name_of(record, outer), (int)n_place, member + n);
+    if (inner[0] != '\0')
+        snprintf(out + strlen(out), MEMBER_SIZE - strlen(out), ".%s", name_of(record, path));
 }
 
 void record_place(const struct record *record, const char *member, struct status *status)
 {
-    const size_t len = member ? strcspn(member, ".[") : 0;
-    char name[sizeof(status->member)];
+    char name[MEMBER_SIZE];
     const struct json_span *span;
 
-    if (len == 0 || len >= sizeof(name))
+    if (!member || member[0] == '\0')
         return;
-    memcpy(name, member, len);
-    name[len] = '\0';
+    spell(record, member, name);
+    memcpy(status->member, name, sizeof(name));
+    name[strcspn(name, ".[")] = '\0';
     span = find_span(record, name);
     if (span)
         status->column = span->value + 1;
@@ -247,13 +292,19 @@ void record_place(const struct record *record, const char *member, struct status
 
 bool record_fail_missing(const struct record *record, const char *member, struct status *status)
 {
-    return record_fail(record, status, "missing", member, "member '%s' is missing", member);
+    char name[MEMBER_SIZE];
+
+    spell(record, member, name);
+    return record_fail(record, status, "missing", member, "member '%s' is missing", name);
 }
 
 bool record_fail_type(const struct record *record, const char *member, const char *wanted,
                       const json_t *got, struct status *status)
 {
-    return record_fail(record, status, "type", member, "member '%s': expected %s, got %s", member,
+    char name[MEMBER_SIZE];
+
+    spell(record, member, name);
+    return record_fail(record, status, "type", member, "member '%s': expected %s, got %s", name,
                        wanted, json_kind(got));
 }
 

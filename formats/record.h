@@ -14,18 +14,20 @@
 #include "base/status.h"
 #include "base/text.h"
 #include "formats/json_scan.h"
+#include "formats/member_map.h"
 
 #define RECORD_MAX_DEPTH 256
 
 struct record {
-    json_t *object;        /* ours; NULL if the line is not a record */
-    struct buf line;       /* ours: a copy of the line */
-    struct text id;        /* the id's JSON bytes, into `line`; empty if there is none */
-    uint64_t key;          /* hash64 of the id's bytes, else of the whole line */
-    bool failed_upstream;  /* carries error{tool, code}: to be passed on unread */
-    struct json_scan scan; /* ours: where the object's members stand in `line` */
-    const char *file;      /* of struct line; "" unless the caller sets it */
-    size_t number;         /* likewise, 0 */
+    json_t *object;               /* ours; NULL if the line is not a record */
+    struct buf line;              /* ours: a copy of the line */
+    struct text id;               /* the id's JSON bytes, into `line`; empty if there is none */
+    uint64_t key;                 /* hash64 of the id's bytes, else of the whole line */
+    bool failed_upstream;         /* carries error{tool, code}: to be passed on unread */
+    struct json_scan scan;        /* ours: where the object's members stand in `line` */
+    const char *file;             /* of struct line; "" unless the caller sets it */
+    size_t number;                /* likewise, 0 */
+    const struct member_map *map; /* the caller's, who sets it; NULL: members are called as we do */
 };
 
 /* Reads a line. A record may be used again and again: what it held is dropped, memory is kept.
@@ -36,8 +38,14 @@ bool record_parse(struct record *record, struct text line, struct status *status
 void record_reset(struct record *record, size_t keep_size);
 void record_release(struct record *record);
 
-/* The member's value, NULL if it is not there. Ours; null is a value. */
+/* The value of the member that stands for this one (formats/member_map.h), NULL if it is not there.
+ * Ours; null is a value. All that follow go by it, and failures name what the user calls it. */
 json_t *record_get(const struct record *record, const char *member);
+json_t *record_getn(const struct record *record, const char *member, size_t len);
+/* What this member of an object in a list, as "passages.text", is called. */
+const char *record_inner_name(const struct record *record, const char *member);
+/* Is there a member of just this name? */
+bool record_has(const struct record *record, const char *name);
 
 /* Typed members. Absent or null: true with *found = false and *value empty. Another type: false,
  * STATUS_INPUT of kind "type" with column and member. Texts point into the object. */

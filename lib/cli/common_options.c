@@ -214,6 +214,10 @@ void common_options_stream(const struct cli_tool *tool, struct common_args *args
         .grace = args->grace,
         .cli = tool,
     };
+    if (args->map && !member_map_parse(&stream->map, args->map, tool->reads, &status)) {
+        status_prefix(&status, "option '--map'");
+        cli_die(tool, &status);
+    }
     if (stream_input_is_terminal(stream))
         cli_no_input(tool);
     if (args->lock && !run_lock_take(args->lock, args->lock_wait, &status))

@@ -41,7 +41,7 @@ struct common_args {
     size_t max_line;
     int progress; /* -1: only on a terminal */
     bool quiet, verbose;
-    const char *query;
+    const char *query, *map;
     const char *model;
     struct cli_strings adapters; /* as model_choice_make takes them */
     int threads;                 /* 0: as many as the machine gives */
@@ -65,16 +65,16 @@ struct common_args {
         }                                                                                          \
     }
 
-extern const char *const common_options_on_error[]; /* emit, skip, fail */
-extern const char *const common_options_existing[]; /* error, replace, keep */
-extern const char *const common_options_format[];   /* jsonl, lines */
+extern const char *const common_options_on_error[];   /* emit, skip, fail */
+extern const char *const common_options_existing[];   /* error, replace, keep */
+extern const char *const common_options_format[];     /* jsonl, lines */
 extern const char *const common_options_log_format[]; /* text, json */
-extern const char *const common_options_quantize[]; /* off, nf4, nf4-dq */
-extern const char *const common_options_truncate[]; /* head, tail, error */
-cli_parse_function common_options_max_errors;       /* N or P% into struct common_max_errors */
-cli_parse_function common_options_expect;           /* N or FILE into struct common_expect */
-cli_parse_function common_options_shard;            /* K/N or auto into struct jsonl_shard */
-cli_parse_function common_options_every;            /* N or SECONDSs into struct common_every */
+extern const char *const common_options_quantize[];   /* off, nf4, nf4-dq */
+extern const char *const common_options_truncate[];   /* head, tail, error */
+cli_parse_function common_options_max_errors;         /* N or P% into struct common_max_errors */
+cli_parse_function common_options_expect;             /* N or FILE into struct common_expect */
+cli_parse_function common_options_shard;              /* K/N or auto into struct jsonl_shard */
+cli_parse_function common_options_every;              /* N or SECONDSs into struct common_every */
 
 #define COMMON_MODEL_ROW(args, preset)                                                             \
     {                                                                                              \
@@ -170,6 +170,13 @@ cli_parse_function common_options_every;            /* N or SECONDSs into struct
         .name = "expect", .kind = CLI_CUSTOM, .value = &(args).expect,                             \
         .parse = common_options_expect, .argument = "N|FILE",                                      \
         .help = result " only if N records came in, or as many as FILE has"                        \
+    }
+
+#define COMMON_MAP_ROW(args)                                                                       \
+    {                                                                                              \
+        .name = "map", .kind = CLI_STRING, .value = &(args).map, .argument = "MEMBER=NAME,...",    \
+        .help = "read members under other names, as query=question, or passages.text=contents "    \
+                "inside a list"                                                                    \
     }
 
 #define COMMON_DEP_FILE_ROW(args)                                                                  \
@@ -270,6 +277,7 @@ cli_parse_function common_options_every;            /* N or SECONDSs into struct
          .max = 1e9,                                                                               \
          .argument = "SECONDS",                                                                    \
          .help = "wait for it so long"},                                                           \
+        COMMON_MAP_ROW(args),                                                                      \
         {.name = "on-error",                                                                       \
          .kind = CLI_CHOICE,                                                                       \
          .value = &(args).on_error,                                                                \
@@ -287,8 +295,9 @@ cli_parse_function common_options_every;            /* N or SECONDSs into struct
                  "them, or keep them and fill gaps"},                                              \
         COMMON_MAX_LINE_ROW(args), COMMON_MESSAGE_OPTIONS(args)
 
-/* What the stream needs; from here on the tool is in its sandbox. Ends the program with the short help when there is nothing to read, and
- * with a message when options do not fit together or a file cannot be read. */
+/* What the stream needs; from here on the tool is in its sandbox. Ends the program with the short
+ * help when there is nothing to read, and with a message when options do not fit together or a file
+ * cannot be read. */
 void common_options_stream(const struct cli_tool *tool, struct common_args *args,
                            const struct cli_operands *operands, struct stream_options *stream);
 

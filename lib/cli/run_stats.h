@@ -19,8 +19,8 @@ struct run_stats {
     uint64_t position;   /* bytes of the input files behind the last record dealt with */
     uint64_t total_size; /* bytes of the input files; 0: not known */
     uint64_t first_record, first_position; /* where this run went on from another one */
-    double started;      /* run_stats_now() */
-    int64_t started_at;  /* seconds since 1970 */
+    double started;                        /* run_stats_now() */
+    int64_t started_at;                    /* seconds since 1970 */
 };
 
 /* Seconds of a clock that only goes forward. */

@@ -48,6 +48,7 @@ static struct job *new_job(struct stream *stream)
     if (!*slot)
         *slot = memory_zeroed(1, sizeof(**slot));
     (*slot)->counts = &stream->counts;
+    (*slot)->record.map = stream->options->map.n > 0 ? &stream->options->map : NULL;
     (*slot)->state = JOB_OPEN;
     stream->n_jobs++;
     stream->counts.n_open++;
@@ -78,7 +79,7 @@ static size_t count_existing(const struct stream_tool *tool, const struct record
     size_t n = 0;
 
     for (size_t i = tool->n_makes; i-- > 0;) {
-        if (record_get(record, tool->makes[i])) {
+        if (record_has(record, tool->makes[i])) {
             *first = tool->makes[i];
             n++;
         }

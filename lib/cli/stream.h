@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "cli/job.h"
 #include "formats/jsonl.h"
+#include "formats/member_map.h"
 
 enum stream_on_error { STREAM_EMIT, STREAM_SKIP, STREAM_FAIL };
 enum stream_existing { STREAM_EXISTING_ERROR, STREAM_EXISTING_REPLACE, STREAM_EXISTING_KEEP };
@@ -28,6 +29,7 @@ enum stream_format {
 struct stream_options {
     const char *const *files; /* operands; "-" is standard input */
     size_t n_files;           /* 0: standard input */
+    struct member_map map;    /* --map; ours, not released: of the whole run */
     const char *query;        /* --query: this one record instead of any input; NULL: none */
     enum stream_format format;
     size_t max_line; /* bytes a line may have; 0: STREAM_MAX_LINE_DEFAULT */

@@ -27,6 +27,14 @@ static const char *member_of(struct reader *reader, size_t index, const char *na
     return reader->member;
 }
 
+enum { INSIDE = sizeof("passages.") - 1 };
+
+/* The member "passages.text" of a passage, under the name that the user has for it. */
+static json_t *get(const struct reader *reader, const json_t *object, const char *member)
+{
+    return json_object_get(object, record_inner_name(reader->record, member));
+}
+
 static struct text string_text(const json_t *string)
 {
     return (struct text){json_string_value(string), json_string_length(string)};
@@ -49,14 +57,14 @@ static struct span append_name(struct buf *ids, const json_t *value)
 }
 
 /* The member if it is a string or an integer; *value is NULL where it is absent or null. */
-static bool read_name(struct reader *reader, const json_t *object, size_t index, const char *name,
+static bool read_name(struct reader *reader, const json_t *object, size_t index, const char *member,
                       json_t **value, struct status *status)
 {
-    *value = json_object_get(object, name);
+    *value = get(reader, object, member);
     if (json_is_null(*value))
         *value = NULL;
     if (*value && !json_is_string(*value) && !json_is_integer(*value))
-        return record_fail_type(reader->record, member_of(reader, index, name),
+        return record_fail_type(reader->record, member_of(reader, index, member + INSIDE),
                                 "a string or an integer", *value, status);
     return true;
 }
@@ -65,10 +73,10 @@ static bool read_place(struct reader *reader, const json_t *object, size_t index
                        struct status *status)
 {
     struct passage *passage = &reader->out->list[index];
-    const json_t *pos = json_object_get(object, "pos");
+    const json_t *pos = get(reader, object, "passages.pos");
     json_t *doc;
 
-    if (!read_name(reader, object, index, "doc", &doc, status))
+    if (!read_name(reader, object, index, "passages.doc", &doc, status))
         return false;
     if (pos && !json_is_null(pos) && !json_is_integer(pos))
         return record_fail_type(reader->record, member_of(reader, index, "pos"), "an integer", pos,
@@ -86,7 +94,7 @@ static bool read_object(struct reader *reader, const json_t *object, size_t inde
                         struct status *status)
 {
     struct passage *passage = &reader->out->list[index];
-    const json_t *text = json_object_get(object, "text");
+    const json_t *text = get(reader, object, "passages.text");
     json_t *id;
 
     if (!text)
@@ -95,7 +103,7 @@ static bool read_object(struct reader *reader, const json_t *object, size_t inde
         return record_fail_type(reader->record, member_of(reader, index, "text"), "a string", text,
                                 status);
     passage->text = string_text(text);
-    if (!read_name(reader, object, index, "id", &id, status))
+    if (!read_name(reader, object, index, "passages.id", &id, status))
         return false;
     if (id) {
         reader->id[index] = append_name(&reader->out->ids, id);

@@ -50,18 +50,15 @@ static const char wanted_value[] = "a string, a number or a boolean";
 static const json_t *find_member(const struct record *record, const char *name)
 {
     const json_t *value = record_get(record, name);
-    const json_t *object = record->object;
+    size_t n = strcspn(name, ".");
 
-    while (!value && object) {
-        const size_t n = strcspn(name, ".");
-        const json_t *next = json_object_getn(object, name, n);
-
-        if (name[n] == '\0') {
-            value = next;
-            break;
+    if (!value && name[n] == '.') {
+        value = record_getn(record, name, n);
+        while (name[n] == '.' && value) {
+            name += n + 1;
+            n = strcspn(name, ".");
+            value = json_is_object(value) ? json_object_getn(value, name, n) : NULL;
         }
-        object = json_is_object(next) ? next : NULL;
-        name += n + 1;
     }
     return json_is_null(value) ? NULL : value;
 }

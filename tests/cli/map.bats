@@ -1,0 +1,67 @@
+#!/usr/bin/env bats
+# --map: members under other names.
+
+bats_require_minimum_version 1.5.0
+
+load common
+
+setup() {
+    cd "$BATS_TEST_TMPDIR"
+    make_vocab vocab.txt
+    ours='{"id":"q1","query":"aspirin dose","rationales":["dose"],"passages":[{"id":"a","text":"dose of aspirin","doc":"d","pos":1},{"id":"b","text":"tea","doc":"d","pos":2}],"n":1.50}'
+    theirs='{"qid":"q1","question":"aspirin dose","why":["dose"],"ctxs":[{"key":"a","contents":"dose of aspirin","source":"d","at":1},{"key":"b","contents":"tea","source":"d","at":2}],"n":1.50}'
+    map=id=qid,query=question,rationales=why,passages=ctxs,passages.id=key,passages.text=contents,passages.doc=source,passages.pos=at
+}
+
+@test "what is made is the same, and the record stays as it came" {
+    medrat-rerank -q --method bm25 --window 1 <<<"$ours" >ours
+    medrat-rerank -q --method bm25 --window 1 --map "$map" <<<"$theirs" >theirs
+    [ "$(jq -c '.evidence, .selection' ours)" = "$(jq -c '.evidence, .selection' theirs)" ]
+    [[ "$(cat theirs)" == "${theirs%\}},"* ]]
+    medrat-tokenize -q -m vocab.txt --map text=body <<<'{"body":"a b"}' | jq -e '.n_tokens == 4 and .body == "a b"'
+}
+
+@test "another name is the only one: what is called as we do is not read" {
+    run -1 --separate-stderr medrat-tokenize -m vocab.txt --map text=body <<<'{"text":"a"}'
+    [[ "$stderr" == *"member 'body' is missing"* ]]
+    medrat-tokenize -q -m vocab.txt --map text=body <<<'{"text":"a a a","body":"a"}' | jq -e '.n_tokens == 3'
+}
+
+@test "failures name what the user calls it" {
+    run -1 --separate-stderr medrat-rerank --method bm25 --map "$map" <<<"${theirs/\"tea\"/7}"
+    [[ "$stderr" == *"member 'ctxs[1].contents': expected a string, got an integer"* ]]
+    jq -e '.error.member == "ctxs[1].contents" and .error.column > 0' <<<"$output"
+    run -1 --separate-stderr medrat-rerank --method bm25 --map "$map" <<<'{"qid":[1]}'
+    [[ "$stderr" == *"member 'qid': expected a string or an integer"* ]]
+}
+
+@test "the name of a record is that under its other name" {
+    medrat-rerank -q --method bm25 --map id=qid <<<'{"qid":"x","query":1,"passages":[]}' >out || true
+    jq -e '.id == "x"' out
+}
+
+@test "a recipe's members have other names as well" {
+    make_tiny tiny
+    printf 'prompt: "{query} {source.title}"\nmax_tokens: 2\n' >mine.yaml
+    # the small model has no tokenizer: what is missing is told by its name nevertheless
+    run -1 --separate-stderr medrat-gen -m tiny/llama-3 --recipe ./mine.yaml --map query=question <<<'{"question":"a"}'
+    [[ "$stderr" != *"'query'"* ]]
+}
+
+@test "what cannot be is refused before anything is read" {
+    for wrong in "qurey=question" "query" "=a" "query=" "query=a,query=b" "query=a=b"; do
+        run -64 medrat-rerank --method bm25 --map "$wrong" <<<"$ours"
+        [[ "$output" == *"option '--map'"* ]]
+    done
+    run -64 medrat-rerank --method bm25 --map "qurey=question" <<<"$ours"
+    [[ "$output" == *"did you mean 'query'?"* ]]
+}
+
+@test "a run goes on with the map it had" {
+    yes "$theirs" | head -n 20 >in.jsonl
+    run -65 medrat-rerank -q --method bm25 --map "$map" --resume --expect 30 -o out in.jsonl
+    run -78 medrat-rerank -q --method bm25 --map query=question --resume -o out in.jsonl
+    [[ "$output" == *"map"* ]]
+    medrat-rerank -q --method bm25 --map "$map" --resume -o out in.jsonl
+    [ "$(wc -l <out)" -eq 20 ]
+}
