@@ -137,13 +137,12 @@ peers:
 torture: all $(FIXTURES)
 	$(Q)MEDRAT_BUILD=$(CURDIR)/$(BUILD) tests/torture.sh $(or $(EVERY),1) $(ONLY)
 
-## fuzz      fuzz one parser: make fuzz TARGET=jsonl [SECONDS=60]
+## fuzz      fuzz every parser for a while, or one: make fuzz [TARGET=jsonl] [SECONDS=60]
 SECONDS ?= 60
+TARGET ?= $(FUZZ_NAMES)
 fuzz: deps
-	$(Q)$(MAKE) --no-print-directory config=fuzz CC=clang build/fuzz/tests/fuzz/$(TARGET)_fuzz
-	$(Q)mkdir -p build/fuzz/corpus/$(TARGET)
-	$(Q)build/fuzz/tests/fuzz/$(TARGET)_fuzz -max_total_time=$(SECONDS) -timeout=10 \
-	    -artifact_prefix=build/fuzz/$(TARGET)- build/fuzz/corpus/$(TARGET) tests/fuzz/corpus/$(TARGET)
+	$(Q)$(MAKE) --no-print-directory config=fuzz CC=clang $(TARGET:%=build/fuzz/tests/fuzz/%_fuzz)
+	$(Q)tests/fuzz/run.sh $(SECONDS) $(TARGET)
 
 fuzzers: $(FUZZERS)
 

@@ -177,6 +177,11 @@ void common_options_stream(const struct cli_tool *tool, struct common_args *args
     if (args->shard.n > 0 && args->expect.file)
         status_set(&status, STATUS_USAGE,
                    "with option '--shard' only a number can be expected: '--expect N'");
+    if (args->retry && (args->resume || args->query || args->shard.n > 0))
+        status_set(&status, STATUS_USAGE,
+                   "option '--retry' means nothing with --resume, --query or --shard");
+    if (args->retry && cli_source(tool, operands, &args->existing) == CLI_FROM_DEFAULT)
+        args->existing = STREAM_EXISTING_KEEP;
     needs_output(args, args->resume, "resume", &status);
     needs_output(args, args->update, "update", &status);
     needs_output(args, args->dep_file != NULL, "dep-file", &status);
@@ -193,6 +198,7 @@ void common_options_stream(const struct cli_tool *tool, struct common_args *args
         .output = args->output,
         .on_error = (enum stream_on_error)args->on_error,
         .errors = args->errors,
+        .retry = args->retry,
         .max_errors = args->max_errors.value,
         .max_errors_percent = args->max_errors.percent,
         .expect_set = args->expect.set,

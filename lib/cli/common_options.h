@@ -34,7 +34,7 @@ struct common_every {
 };
 
 struct common_args {
-    const char *output, *errors, *stats;
+    const char *output, *errors, *retry, *stats;
     int on_error, existing, format; /* enum stream_on_error, _existing, _format */
     struct common_max_errors max_errors;
     struct common_expect expect;
@@ -285,7 +285,14 @@ cli_parse_function common_options_every;              /* N or SECONDSs into stru
          .choices = common_options_on_error,                                                       \
          .help = "what becomes of a record that fails: an error record in its place, nothing, or " \
                  "the end of the run"},                                                            \
-        COMMON_FAILURE_ROWS(args), COMMON_EXPECT_ROW(args, "with -o: the output appears"),         \
+        COMMON_FAILURE_ROWS(args),                                                                 \
+        {.name = "retry",                                                                          \
+         .kind = CLI_STRING,                                                                       \
+         .value = &(args).retry,                                                                   \
+         .argument = "FILE",                                                                       \
+         .help = "the input is an earlier output: lines of its --errors file, whose 'raw' was "    \
+                 "mended, take their places; the others pass (--existing keep)"},                  \
+        COMMON_EXPECT_ROW(args, "with -o: the output appears"),                                    \
         {.name = "existing",                                                                       \
          .kind = CLI_CHOICE,                                                                       \
          .value = &(args).existing,                                                                \

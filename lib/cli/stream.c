@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "cli/dep_file.h"
 #include "cli/line_queue.h"
+#include "cli/retry.h"
 #include "cli/run_meta.h"
 #include "cli/signals.h"
 #include "cli/stream_line.h"
@@ -28,7 +29,8 @@ struct stream {
     struct line_queue *queue;
     struct queued_line taken;
     struct stream_sink sink;
-    struct job **jobs; /* [window] */
+    struct retry *retry; /* NULL: not asked for */
+    struct job **jobs;   /* [window] */
     size_t window, first, n_jobs;
     struct job_counts counts;
     size_t held_bytes;   /* of their lines */
@@ -113,6 +115,29 @@ static const char *text_member(const struct stream *stream)
     return stream->tool->lines_member ? stream->tool->lines_member : "query";
 }
 
+/* An error record whose line was mended becomes the record of that. */
+static bool parse_mended(struct stream *stream, struct job *job, const struct line *line,
+                         struct status *status)
+{
+    struct line mended = *line;
+
+    if (!stream->retry || !retry_take(stream->retry, &job->record, &mended.number, &mended.bytes))
+        return true;
+    mended.too_long = mended.unfinished = false;
+    mended.size = mended.bytes.len;
+    return stream_line_parse(job, &mended, text_member(stream), status);
+}
+
+/* Of --retry the lines are an output, whatever the mended ones are. */
+static bool parse_line(struct stream *stream, struct job *job, const struct line *line,
+                       struct status *status)
+{
+    const char *member = stream->retry ? NULL : text_member(stream);
+
+    return stream_line_parse(job, line, member, status) &&
+           (!job->record.failed_upstream || parse_mended(stream, job, line, status));
+}
+
 static bool begin_line(struct stream *stream, const struct line *line, struct status *status)
 {
     struct job *job = new_job(stream);
@@ -123,7 +148,7 @@ static bool begin_line(struct stream *stream, const struct line *line, struct st
     job->held_bytes = line->bytes.len;
     job->input_hash = stream->sink.resume.input_hash;
     stream->held_bytes += job->held_bytes;
-    ok = stream_line_parse(job, line, text_member(stream), status);
+    ok = parse_line(stream, job, line, status);
     if (ok && job->record.failed_upstream) {
         status_set_record(&job->why, "upstream", NULL, "failed in an earlier tool");
         job_end(job, JOB_UPSTREAM);
@@ -343,6 +368,16 @@ static void start_report(struct stream *stream)
     run_stats_start(&stream->sink.stats);
 }
 
+static bool open_retry(struct stream *stream, struct status *status)
+{
+    const struct stream_options *o = stream->options;
+
+    if (!o->retry)
+        return true;
+    stream->retry = retry_open(o->retry, stream->tool->name, max_line(o), status);
+    return stream->retry != NULL;
+}
+
 static bool open_stream(struct stream *stream, struct status *status)
 {
     const struct stream_options *options = stream->options;
@@ -353,6 +388,7 @@ static bool open_stream(struct stream *stream, struct status *status)
     start_report(stream);
     signals_begin(&stream->wake);
     return stream_check(options, status) && count_expected(options, &stream->n_expected, status) &&
+           open_retry(stream, status) &&
            stream_sink_open(&stream->sink, options, stream->tool, status) &&
            open_queue(stream, status);
 }
@@ -374,6 +410,7 @@ static void close_stream(struct stream *stream)
     }
     free(stream->jobs);
     stream_sink_close(&stream->sink);
+    retry_close(stream->retry);
     signals_end();
     sem_destroy(&stream->wake);
 }
@@ -435,7 +472,7 @@ static bool is_whole(const struct stream *stream, struct status *status)
     if ((options->expect_set || options->expect_file) && n != stream->n_expected)
         return status_fail(status, STATUS_DATA, "expected %llu records, but %llu came",
                            (unsigned long long)stream->n_expected, (unsigned long long)n);
-    return true;
+    return !stream->retry || retry_all_taken(stream->retry, status);
 }
 
 static bool complete(struct stream *stream, struct status *status)

@@ -42,6 +42,7 @@ struct stream_options {
     bool expect_set;         /* --expect N ... */
     uint64_t expect;         /* ... this many records */
     const char *expect_file; /* --expect FILE: as many as it has; NULL: none */
+    const char *retry;       /* --retry FILE; NULL: none */
     const char *stats;       /* --stats FILE; NULL: none */
     enum stream_progress progress;
     bool update;                 /* an output that would stay the same is left alone */
