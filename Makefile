@@ -227,12 +227,19 @@ ifeq ($(shell uname -m),x86_64)
 CFLAGS += -fcf-protection
 AVX2_FLAGS = -mavx2 -mfma -mf16c
 AVX512_FLAGS = $(AVX2_FLAGS) -mavx512f -mavx512bw -mavx512vl -mavx512dq
-$(BUILD)/%_avx2.o: CFLAGS += $(AVX2_FLAGS)
-$(BUILD)/%_avx512.o: CFLAGS += $(AVX512_FLAGS)
-$(BUILD)/%_avx512vnni.o: CFLAGS += $(AVX512_FLAGS) -mavx512vnni
+$(BUILD)/%_avx2.o: private CFLAGS += $(AVX2_FLAGS)
+$(BUILD)/%_avx512.o: private CFLAGS += $(AVX512_FLAGS)
+$(BUILD)/%_avx512vnni.o: private CFLAGS += $(AVX512_FLAGS) -mavx512vnni
 endif
 
-$(BUILD)/%.o: %.c
+# Other flags make other objects.
+FLAGS = $(CC) $(CPPFLAGS) $(CFLAGS)
+$(BUILD)/flags: FORCE
+	$(Q)mkdir -p $(@D)
+	$(Q)echo '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || echo '$(subst ','\'',$(FLAGS))' >$@
+FORCE:
+
+$(BUILD)/%.o: %.c $(BUILD)/flags
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 

@@ -66,6 +66,9 @@ static const struct cli_option options[] = {
     COMMON_RECORD_OPTIONS(args),
 };
 
+/* What --map may rename beside the recipe's members. */
+static const char *const reads[] = {"id", "tokens", "messages", "prompt", "adapter", NULL};
+
 static const struct cli_tool tool = {
     .name = "medrat-gen",
     .summary = "write rationales for medical questions with a language model",
@@ -176,13 +179,19 @@ static const char *default_adapter(void)
     return strcmp(recipe_option, "rationales") == 0 ? "rationales-smollm2" : NULL;
 }
 
-static bool open_all(struct status *status)
+static bool recipe_takes(const void *self, const char *member)
+{
+    return recipe_reads(self, member);
+}
+
+static bool open_all(const struct member_map *map, struct status *status)
 {
     struct model_choice choice = {0};
     struct buf path = {0}, notes = {0};
 
     if (share_path_recipe(recipe_option, &path, status) &&
         recipe_read(&recipe, path.data, status) &&
+        member_map_check(map, reads, recipe_takes, &recipe, status) &&
         model_choice_make(&choice, args.model, "smollm2", default_adapter(), &args.adapters,
                           args.quiet, status) &&
         check_memory(&choice, status) &&
@@ -246,7 +255,7 @@ int main(int argc, char **argv)
     process_start();
     cli_parse(&tool, argc, argv, &operands);
     common_options_stream(&tool, &args, &operands, &stream);
-    if (!open_all(&status))
+    if (!open_all(&stream.map, &status))
         cli_die(&tool, &status);
     stream_tool.self = generator;
     stream_tool.makes = generator_makes(generator, &stream_tool.n_makes);

@@ -149,6 +149,10 @@ static const struct cli_option options[] = {
     COMMON_MESSAGE_OPTIONS(args),
 };
 
+/* What --map may rename beside the recipe's members. */
+static const char *const reads[] = {"id",         "tokens", "context", "continuation", "prompt",
+                                    "completion", "text",   "query",   "rationales",   NULL};
+
 static const struct cli_tool tool = {
     .name = "medrat-train",
     .summary = "fine-tune a language model: a LoRA adapter from texts",
@@ -263,12 +267,18 @@ static bool check_options(struct status *status)
 }
 
 /* All that can be known before a row is read. */
-static bool prepare(struct status *status)
+static bool recipe_takes(const void *self, const char *member)
+{
+    return recipe_reads(self, member);
+}
+
+static bool prepare(const struct member_map *map, struct status *status)
 {
     struct buf path = {0};
     const bool ok =
         check_options(status) && share_path_recipe(recipe_option, &path, status) &&
-        recipe_read(&run.recipe, path.data, status) && find_init(status) &&
+        recipe_read(&run.recipe, path.data, status) &&
+        member_map_check(map, reads, recipe_takes, &run.recipe, status) && find_init(status) &&
         model_path_resolve(args.model, "smollm2", args.quiet, &run.model_path, status) &&
         look_at_model(status) && set_row_options(status);
 
@@ -577,7 +587,7 @@ int main(int argc, char **argv)
     common_options_stream(&tool, &args, &operands, &stream);
     stream.on_error = on_error_option ? STREAM_FAIL : STREAM_SKIP;
     stream.output = stream.dep_file = NULL;
-    if (!prepare(&status))
+    if (!prepare(&stream.map, &status))
         cli_die(&tool, &status);
     validation_status = read_validation(&stream);
     if (validation_status > status_exit_code(STATUS_INPUT))

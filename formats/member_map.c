@@ -67,6 +67,18 @@ bool member_map_parse(struct member_map *map, const char *list, const char *cons
     return ok;
 }
 
+bool member_map_check(const struct member_map *map, const char *const *known,
+                      member_map_reads *reads, const void *self, struct status *status)
+{
+    for (size_t i = 0; i < map->n; i++) {
+        const char *member = map->items[i].member;
+
+        if (!reads(self, member) && !check_known(member, known, status))
+            return status_context(status, "option '--map'");
+    }
+    return true;
+}
+
 void member_map_release(struct member_map *map)
 {
     for (size_t i = 0; i < map->n; i++) {

@@ -22,6 +22,11 @@ struct member_map {
  * wrong. A name with a comma or '=' in it cannot be said. */
 bool member_map_parse(struct member_map *map, const char *list, const char *const *known,
                       struct status *status) MUST_CHECK;
+/* The same check on its own, where more members than `known` can be mapped: those that `reads` says
+ * yes to. */
+typedef bool member_map_reads(const void *self, const char *member);
+bool member_map_check(const struct member_map *map, const char *const *known,
+                      member_map_reads *reads, const void *self, struct status *status) MUST_CHECK;
 void member_map_release(struct member_map *map);
 
 /* What `member`, perhaps "passages.text", is called; NULL where nothing was said. map NULL: empty.

@@ -329,3 +329,48 @@ void recipe_release(struct recipe *recipe)
     free(recipe->makes);
     *recipe = (struct recipe){0};
 }
+
+/* -- what it reads -- */
+
+static bool starts(struct text whole, struct text part)
+{
+    return whole.len >= part.len && memcmp(whole.ptr, part.ptr, part.len) == 0 &&
+           (whole.len == part.len || whole.ptr[part.len] == '.');
+}
+
+/* {a.b} reads a and a.b; {each a} reads a and the members of its items. */
+static bool part_reads(const struct prompt_part *part, struct text member)
+{
+    switch (part->kind) {
+    case PROMPT_PART_MEMBER:
+        return starts(part->text, member);
+    case PROMPT_PART_EACH:
+        return starts(member, part->text);
+    case PROMPT_PART_SELECTED:
+        return starts(member, text_of("passages")) || starts(member, text_of("evidence"));
+    default:
+        return false;
+    }
+}
+
+static bool template_reads(const struct prompt_template *template, struct text member)
+{
+    for (size_t i = 0; i < template->n_parts; i++) {
+        if (part_reads(&template->parts[i], member))
+            return true;
+    }
+    return false;
+}
+
+bool recipe_reads(const struct recipe *recipe, const char *member)
+{
+    const struct text name = text_of(member);
+
+    if (recipe->has_prompt && template_reads(&recipe->prompt, name))
+        return true;
+    for (size_t i = 0; i < recipe->n_messages; i++) {
+        if (template_reads(&recipe->messages[i].content, name))
+            return true;
+    }
+    return false;
+}

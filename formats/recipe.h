@@ -47,6 +47,8 @@ struct recipe {
 /* Unknown key, wrong type, out of range, a mistake in a placeholder: STATUS_CONFIG with file, line
  * and key. STATUS_NO_INPUT if there is no such file. The caller releases. */
 bool recipe_read(struct recipe *recipe, const char *path, struct status *status) MUST_CHECK;
+/* Whether its texts have a place for this member, or for "passages.text" for items of that list. */
+bool recipe_reads(const struct recipe *recipe, const char *member);
 bool recipe_parse_yaml(struct recipe *recipe, struct text yaml, const char *name,
                        struct status *status) MUST_CHECK;
 void recipe_release(struct recipe *recipe);

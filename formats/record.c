@@ -251,9 +251,15 @@ json_t *record_get(const struct record *record, const char *member)
     return record_getn(record, member, strlen(member));
 }
 
-const char *record_inner_name(const struct record *record, const char *member)
+json_t *record_item_get(const struct record *record, const json_t *item, const char *list,
+                        const char *member)
 {
-    return name_of(record, member);
+    char path[MEMBER_SIZE];
+
+    if (!record->map)
+        return json_object_get(item, member);
+    snprintf(path, sizeof(path), "%.24s.%.38s", list, member);
+    return json_object_get(item, name_of(record, path));
 }
 
 bool record_has(const struct record *record, const char *name)

@@ -42,8 +42,10 @@ void record_release(struct record *record);
  * Ours; null is a value. All that follow go by it, and failures name what the user calls it. */
 json_t *record_get(const struct record *record, const char *member);
 json_t *record_getn(const struct record *record, const char *member, size_t len);
-/* What this member of an object in a list, as "passages.text", is called. */
-const char *record_inner_name(const struct record *record, const char *member);
+/* The same of an object in the list `list` of the record, which "passages.text" may call otherwise.
+ */
+json_t *record_item_get(const struct record *record, const json_t *item, const char *list,
+                        const char *member);
 /* Is there a member of just this name? */
 bool record_has(const struct record *record, const char *name);
 

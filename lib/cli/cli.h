@@ -59,8 +59,9 @@ struct cli_tool {
     const char *summary; /* one line */
     const char *usage;   /* behind the name: "[OPTION]... [FILE]..." */
     const struct cli_option *options;
-    size_t n_options;          /* at most CLI_MAX_OPTIONS */
-    const char *const *reads;  /* members that --map may rename, NULL behind the last; NULL: any */
+    size_t n_options; /* at most CLI_MAX_OPTIONS */
+    const char *const
+        *reads; /* what --map may rename, NULL behind the last; NULL: the tool checks it */
     const char *no_input_hint; /* shown when there is no input: one line with an example to paste */
 };
 

@@ -168,6 +168,7 @@ static void needs_output(const struct common_args *args, bool given, const char 
 void common_options_stream(const struct cli_tool *tool, struct common_args *args,
                            const struct cli_operands *operands, struct stream_options *stream)
 {
+    static struct member_map map; /* of the whole run */
     struct status status = {0};
 
     if (!settle_quiet(tool, args, operands))
@@ -220,10 +221,11 @@ void common_options_stream(const struct cli_tool *tool, struct common_args *args
         .grace = args->grace,
         .cli = tool,
     };
-    if (args->map && !member_map_parse(&stream->map, args->map, tool->reads, &status)) {
+    if (args->map && !member_map_parse(&map, args->map, tool->reads, &status)) {
         status_prefix(&status, "option '--map'");
         cli_die(tool, &status);
     }
+    stream->map = map;
     if (stream_input_is_terminal(stream))
         cli_no_input(tool);
     if (args->lock && !run_lock_take(args->lock, args->lock_wait, &status))

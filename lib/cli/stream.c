@@ -108,11 +108,16 @@ static bool begin_record(struct stream *stream, struct job *job, struct status *
     return tool->begin(tool->self, job, status);
 }
 
+/* What a plain line becomes, as the tool reads it: under its other name, if it has one. */
 static const char *text_member(const struct stream *stream)
 {
-    if (stream->options->format != STREAM_LINES && !stream->options->query)
+    const struct stream_options *o = stream->options;
+    const char *member = stream->tool->lines_member ? stream->tool->lines_member : "query";
+    const struct member_name *mapped = member_map_find(&o->map, text_of(member));
+
+    if (o->format != STREAM_LINES && !o->query)
         return NULL;
-    return stream->tool->lines_member ? stream->tool->lines_member : "query";
+    return mapped ? mapped->name : member;
 }
 
 /* An error record whose line was mended becomes the record of that. */

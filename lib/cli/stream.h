@@ -29,7 +29,7 @@ enum stream_format {
 struct stream_options {
     const char *const *files; /* operands; "-" is standard input */
     size_t n_files;           /* 0: standard input */
-    struct member_map map;    /* --map; ours, not released: of the whole run */
+    struct member_map map;    /* --map; what it points to is not ours */
     const char *query;        /* --query: this one record instead of any input; NULL: none */
     enum stream_format format;
     size_t max_line; /* bytes a line may have; 0: STREAM_MAX_LINE_DEFAULT */

@@ -27,12 +27,9 @@ static const char *member_of(struct reader *reader, size_t index, const char *na
     return reader->member;
 }
 
-enum { INSIDE = sizeof("passages.") - 1 };
-
-/* The member "passages.text" of a passage, under the name that the user has for it. */
 static json_t *get(const struct reader *reader, const json_t *object, const char *member)
 {
-    return json_object_get(object, record_inner_name(reader->record, member));
+    return record_item_get(reader->record, object, "passages", member);
 }
 
 static struct text string_text(const json_t *string)
@@ -64,7 +61,7 @@ static bool read_name(struct reader *reader, const json_t *object, size_t index,
     if (json_is_null(*value))
         *value = NULL;
     if (*value && !json_is_string(*value) && !json_is_integer(*value))
-        return record_fail_type(reader->record, member_of(reader, index, member + INSIDE),
+        return record_fail_type(reader->record, member_of(reader, index, member),
                                 "a string or an integer", *value, status);
     return true;
 }
@@ -73,10 +70,10 @@ static bool read_place(struct reader *reader, const json_t *object, size_t index
                        struct status *status)
 {
     struct passage *passage = &reader->out->list[index];
-    const json_t *pos = get(reader, object, "passages.pos");
+    const json_t *pos = get(reader, object, "pos");
     json_t *doc;
 
-    if (!read_name(reader, object, index, "passages.doc", &doc, status))
+    if (!read_name(reader, object, index, "doc", &doc, status))
         return false;
     if (pos && !json_is_null(pos) && !json_is_integer(pos))
         return record_fail_type(reader->record, member_of(reader, index, "pos"), "an integer", pos,
@@ -94,7 +91,7 @@ static bool read_object(struct reader *reader, const json_t *object, size_t inde
                         struct status *status)
 {
     struct passage *passage = &reader->out->list[index];
-    const json_t *text = get(reader, object, "passages.text");
+    const json_t *text = get(reader, object, "text");
     json_t *id;
 
     if (!text)
@@ -103,7 +100,7 @@ static bool read_object(struct reader *reader, const json_t *object, size_t inde
         return record_fail_type(reader->record, member_of(reader, index, "text"), "a string", text,
                                 status);
     passage->text = string_text(text);
-    if (!read_name(reader, object, index, "passages.id", &id, status))
+    if (!read_name(reader, object, index, "id", &id, status))
         return false;
     if (id) {
         reader->id[index] = append_name(&reader->out->ids, id);

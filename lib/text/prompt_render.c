@@ -83,10 +83,10 @@ static void item_name(const struct renderer *r, const char *field, char name[64]
 
 static const json_t *item_field(const struct renderer *r, const char *field)
 {
-    const json_t *value = json_object_get(r->item, field);
+    const json_t *value = record_item_get(r->record, r->item, r->list, field);
 
     if ((!value || json_is_null(value)) && r->joined)
-        value = json_object_get(r->joined, field);
+        value = record_item_get(r->record, r->joined, "passages", field);
     return json_is_null(value) ? NULL : value;
 }
 
@@ -241,7 +241,7 @@ static struct passage_id make_id(const json_t *id, size_t index)
 }
 
 /* The passages ordered by id; the caller frees. */
-static struct passage_id *order_passages(const json_t *passages)
+static struct passage_id *order_passages(const struct record *record, const json_t *passages)
 {
     const size_t n = json_array_size(passages);
     struct passage_id *ids = memory_zeroed(n, sizeof(*ids));
@@ -249,7 +249,7 @@ static struct passage_id *order_passages(const json_t *passages)
     for (size_t i = 0; i < n; i++) {
         const json_t *passage = json_array_get(passages, i);
 
-        ids[i] = make_id(json_object_get(passage, "id"), i);
+        ids[i] = make_id(record_item_get(record, passage, "passages", "id"), i);
         ids[i].passage = passage;
     }
     qsort(ids, n, sizeof(*ids), compare_ids);
@@ -259,7 +259,7 @@ static struct passage_id *order_passages(const json_t *passages)
 /* The passage that the evidence at hand is about; NULL: none has its id. */
 static const json_t *find_passage(const struct renderer *r, const struct passage_id *ids, size_t n)
 {
-    const json_t *id = json_object_get(r->item, "id");
+    const json_t *id = record_item_get(r->record, r->item, "evidence", "id");
     const struct passage_id wanted = make_id(id, 0);
     const struct passage_id *found = NULL;
 
@@ -299,7 +299,7 @@ static bool render_selected(struct renderer *r, size_t each)
     r->list = "evidence";
     if (!get_list(r, "evidence", &evidence) || !get_list(r, "passages", &passages))
         return false;
-    ids = order_passages(passages);
+    ids = order_passages(r->record, passages);
     ok = render_selected_items(r, each, evidence, ids, json_array_size(passages));
     free(ids);
     return ok;

@@ -40,12 +40,31 @@ setup() {
     jq -e '.id == "x"' out
 }
 
-@test "a recipe's members have other names as well" {
-    make_tiny tiny
-    printf 'prompt: "{query} {source.title}"\nmax_tokens: 2\n' >mine.yaml
-    # the small model has no tokenizer: what is missing is told by its name nevertheless
-    run -1 --separate-stderr medrat-gen -m tiny/llama-3 --recipe ./mine.yaml --map query=question <<<'{"question":"a"}'
-    [[ "$stderr" != *"'query'"* ]]
+# How many tokens the prompt of this recipe has.
+prompt_tokens() { # prompt_tokens RECORD [OPTION]...
+    local record=$1
+    shift
+    medrat-gen -q -m smollm2 --recipe ./mine.yaml --max-tokens 1 "$@" <<<"$record" | jq .generation.prompt_tokens
+}
+
+@test "a recipe's members have other names as well, in lists too" {
+    need_models
+    printf 'prompt: "{query}{each passages} {item.id} {item.text}{end}"\n' >mine.yaml
+    theirs='{"question":"why","ctxs":[{"key":"a","contents":"one two three four","text":"x"}],"query":"other words here"}'
+    [ "$(prompt_tokens "$theirs" --map query=question,passages=ctxs,passages.text=contents,passages.id=key)" -eq \
+        "$(prompt_tokens '{"query":"why","passages":[{"id":"a","text":"one two three four"}]}')" ]
+    run -64 medrat-gen -q --recipe ./mine.yaml --map qurey=question <<<"$theirs"
+    [[ "$output" == *"no member 'qurey' is read here"* ]]
+    run -64 medrat-gen -q --recipe ./mine.yaml --map passages.txt=contents,rationales=why <<<"$theirs"
+}
+
+@test "questions from the command line and plain lines are read by their other name, too" {
+    need_models
+    printf 'prompt: "{query}"\n' >mine.yaml
+    medrat-gen -q -m smollm2 --recipe ./mine.yaml --max-tokens 1 --map query=question --query "why" |
+        jq -e '.question == "why" and (.generation | length > 0)'
+    echo why | medrat-gen -q -m smollm2 --recipe ./mine.yaml --max-tokens 1 --map query=question --format lines |
+        jq -e '.question == "why" and (.generation | length > 0)'
 }
 
 @test "what cannot be is refused before anything is read" {
