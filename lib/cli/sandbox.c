@@ -141,6 +141,7 @@ static bool enter_filter(void)
         BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, REFUSED),
         REFUSE(SYS_socket),
+        REFUSE(SYS_io_uring_setup), /* its rings open sockets past this filter */
         REFUSE(SYS_execve),
         REFUSE(SYS_execveat),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),

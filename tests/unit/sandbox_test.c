@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -146,6 +147,9 @@ static int programs_and_sockets(void)
     EXPECT(socket(AF_INET, SOCK_STREAM, 0), -1);
     EXPECT(socket(AF_UNIX, SOCK_DGRAM, 0), -1);
     EXPECT(execv("/bin/true", args), -1);
+    /* EPERM of the filter, not EFAULT of the call itself */
+    EXPECT((int)syscall(SYS_io_uring_setup, 1, NULL), -1);
+    EXPECT(errno, EPERM);
     return 0;
 }
 
