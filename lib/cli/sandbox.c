@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* syscall, O_PATH */
 #include "cli/sandbox.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -42,14 +43,16 @@ struct ruleset {
      LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG)
 
 static const char *paths[SANDBOX_MAX_PATHS];
-static int n_paths;
+static int n_paths, n_rules;
 static int abi; /* of Landlock, once it holds; 0: it does not */
 static bool is_filtered, is_off;
 
 void sandbox_allow(const char *path)
 {
-    if (path && strcmp(path, "-") != 0 && n_paths < SANDBOX_MAX_PATHS)
-        paths[n_paths++] = path;
+    if (!path || strcmp(path, "-") == 0)
+        return;
+    assert(n_paths < SANDBOX_MAX_PATHS);
+    paths[n_paths++] = path;
 }
 
 /* ---- Landlock ---- */
@@ -88,7 +91,8 @@ static void add_place(int ruleset, const char *path, uint64_t handled)
     if (place.parent_fd < 0)
         return;
     place.allowed_access = (access | ACCESS_TRUNCATE) & handled;
-    syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &place, 0);
+    if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &place, 0) == 0)
+        n_rules++;
     close(place.parent_fd);
 }
 
@@ -172,8 +176,8 @@ void sandbox_describe(struct buf *out)
         return;
     }
     if (abi > 0)
-        buf_printf(out, "writes to %d place%s alone (Landlock %d)", n_paths,
-                   n_paths == 1 ? "" : "s", abi);
+        buf_printf(out, "writes to %d place%s alone (Landlock %d)", n_rules,
+                   n_rules == 1 ? "" : "s", abi);
     else
         buf_append_string(out, "may write anywhere (this kernel has no Landlock)");
     if (is_filtered)

@@ -1,6 +1,7 @@
-/* What a tool gives up before it reads what others wrote: it makes and changes files in the folders
- * of its outputs alone, starts no program and opens no socket, whatever a model file or a record
- * does to it. By Landlock and a seccomp filter, as far as the kernel has them; reading stays free.
+/* What a tool gives up before it reads what others wrote: it makes, writes and removes files in the
+ * folders of its outputs alone, starts no program and opens no socket, whatever a model file or a
+ * record does to it. By Landlock and a seccomp filter, as far as the kernel has them; reading stays
+ * free.
  *
  * Both hold for threads that are started later, so it comes before them all. What is open stays so.
  */

@@ -269,6 +269,7 @@ can_inject() {
     done >"$work/in.jsonl"
     cd "$work"
     for command in "medrat-score -m tiny/mistral-f32 --max-errors 9 --summary summary" "medrat-rerank --method bm25 --max-errors 9" \
+        "medrat-tokenize -m $vocab --existing replace --max-errors 9" \
         "medrat-gen -m tiny/mistral-f32 --max-tokens 3 --max-errors 9"; do
         for kind in "-o out" "-o out.gz" "-o out --resume --checkpoint-every 7"; do
             rm -f out out.gz
@@ -285,4 +286,35 @@ can_inject() {
     medrat-train -q -m tiny/mistral-f32 --steps 3 -o whole-adapter rows.jsonl
     LD_PRELOAD=$preload medrat-train -q -m tiny/mistral-f32 --steps 3 -o adapter rows.jsonl
     cmp adapter/adapter_model.safetensors whole-adapter/adapter_model.safetensors
+}
+
+@test "where memory ends the run does, with exit 71, and goes on with more from its last checkpoint" {
+    [ "${MEDRAT_BUILD_CONFIG:-release}" = release ] || skip "sanitizers take address space of their own"
+    make_tiny "$work/tiny"
+    cd "$work"
+    for ((i = 1; i <= 60; i++)); do
+        printf '{"id":%d,"tokens":[1,%d,5,3]}\n' $i $i
+    done >few.jsonl
+    # a line that takes what is left
+    { cat few.jsonl; printf '{"id":61,"tokens":[1,5],"text":"'; head -c 15000000 /dev/zero | tr '\0' a; echo '"}'; } >in.jsonl
+    medrat-score -q --threads 1 --batch 1 -m tiny/mistral-f32 -o whole in.jsonl
+    local limit=$((20 * 1024)) # so low that not even the model fits; up to where it does
+    local status=71 checkpoints=0
+    while [ $limit -lt $((400 * 1024)) ] && [ "$status" -ne 0 ]; do
+        rm -f out out.*
+        status=0
+        (ulimit -v $limit && exec medrat-score -q --threads 1 --batch 1 -m tiny/mistral-f32 \
+            --resume --checkpoint-every 10 -o out in.jsonl) 2>err || status=$?
+        # the loader's own end, before there is a program, is 127
+        [ "$status" -eq 0 ] || [ "$status" -eq 71 ] || [ "$status" -eq 127 ] || { cat err; return 1; }
+        if [ "$status" -eq 71 ]; then
+            [ ! -e out ]
+            [ ! -e out.state ] || checkpoints=$((checkpoints + 1))
+            medrat-score -q --threads 1 --batch 1 -m tiny/mistral-f32 --resume --checkpoint-every 10 -o out in.jsonl
+            cmp out whole
+        fi
+        limit=$((limit + 8 * 1024))
+    done
+    [ "$status" -eq 0 ]
+    [ "$checkpoints" -ge 1 ] # at least once in the middle
 }
