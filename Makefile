@@ -137,6 +137,10 @@ peers:
 torture: all $(FIXTURES)
 	$(Q)MEDRAT_BUILD=$(CURDIR)/$(BUILD) tests/torture.sh $(or $(EVERY),1) $(ONLY)
 
+## million   a million records through each tool: memory must not grow: N=1000000, ONLY="medrat-score ..."
+million: all $(FIXTURES)
+	$(Q)MEDRAT_BUILD=$(CURDIR)/$(BUILD) tests/million.sh
+
 ## fuzz      fuzz every parser for a while, or one: make fuzz [TARGET=jsonl] [SECONDS=60]
 SECONDS ?= 60
 TARGET ?= $(FUZZ_NAMES)
@@ -293,7 +297,7 @@ $(BUILD)/tests/preload/%.so: tests/preload/%.c
 $(BUILD)/tests/bench/bench_%: $(BUILD)/tests/bench/bench_%.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
 
-.PHONY: all lib demo check threaded doubles tests deps models bench bench-train bench-7b card peers torture fuzz fuzzers coverage golden adapter install bundle uninstall format clean help
+.PHONY: all lib demo check threaded doubles tests deps models bench bench-train bench-7b card peers torture million fuzz fuzzers coverage golden adapter install bundle uninstall format clean help
 # Kept, and made again when missing: .SECONDARY would take an archive without a new file as whole.
 .PRECIOUS: $(BUILD)/%.o
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
