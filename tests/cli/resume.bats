@@ -203,7 +203,8 @@ tokenize() {
 
 @test "--lock: the second run ends with 75, or waits" {
     mkfifo fifo
-    medrat-tokenize -q -m "$words" --lock lock fifo >one 3>&- &
+    # waits, for what asks below whether it has the lock has it for a moment
+    medrat-tokenize -q -m "$words" --lock lock --lock-wait 20 fifo >one 3>&- &
     tool=$!
     exec 9<>fifo
     until_true sh -c "! flock -n lock true"
